@@ -1,0 +1,45 @@
+"""The clock that everything asks for the time, so that tests can hold it still."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Three readings: a date for records, a date for arithmetic, and a time that never jumps."""
+
+    def now(self) -> datetime:
+        """Return the date and time, aware, in UTC."""
+        ...
+
+    def epoch_seconds(self) -> float:
+        """Return the seconds since 1970 in UTC; for dates that must outlive the process."""
+        ...
+
+    def monotonic_seconds(self) -> float:
+        """Return seconds since some moment; for durations within the process."""
+        ...
+
+
+class SystemClock:
+    """The computer's own clock."""
+
+    def now(self) -> datetime:
+        """Return the date and time, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def epoch_seconds(self) -> float:
+        """Return the seconds since 1970 in UTC."""
+        return time.time()
+
+    def monotonic_seconds(self) -> float:
+        """Return seconds since some moment, never going back."""
+        return time.monotonic()
+
+
+def iso(moment: datetime | float) -> str:
+    """Return an aware datetime, or seconds since 1970, as text like "2026-11-21T11:00:00Z", whole seconds, in UTC."""
+    date = moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
+    return date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

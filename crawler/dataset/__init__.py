@@ -1,0 +1,1 @@
+"""Readers of what a run has written; they never change anything."""

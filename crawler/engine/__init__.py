@@ -1,0 +1,1 @@
+"""The coroutines that join the rooms."""

@@ -1,0 +1,1 @@
+"""A local world that speaks the services' dialects."""
