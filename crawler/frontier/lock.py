@@ -1,0 +1,73 @@
+"""One crawl per run folder: a lock that dies with its process and names its holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from crawler.errors import ConfigError
+
+
+class Holder(Struct):
+    """Who holds a run folder. `since` is ISO 8601 in UTC."""
+
+    host: str
+    process: int
+    since: str
+
+
+@contextmanager
+def hold(path: Path, since: str) -> Iterator[None]:
+    """Hold the lock file until the block ends.
+
+    The kernel drops the lock when the process dies, however it dies, so a stale one never stands in the way and a live
+    one is never taken over. Raises `ConfigError`, naming the holder, when another process has it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(_sentence(path)) from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, msgspec.json.encode(Holder(socket.gethostname(), os.getpid(), since)) + b"\n", 0)
+        yield
+        os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+def holder(path: Path) -> Holder | None:
+    """Return who holds the lock now, None when nobody does. Takes nothing and changes nothing."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _read(path)
+    else:
+        return None
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Holder)
+    except msgspec.DecodeError:
+        return None
+
+
+def _sentence(path: Path) -> str:
+    who = _read(path)
+    named = f"process {who.process} on {who.host}, since {who.since}" if who else "another process"
+    return f"{path.parent} is being crawled by {named}; stop that one first, or choose another folder"

@@ -1,0 +1,113 @@
+"""What the frontier stores, as plain data: runs of the log, positions in it, listings, and the change of one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from msgspec import Struct, field
+
+from crawler.frontier.ids import IdSet
+from crawler.model import Detail, Id, NodeId, Relation
+
+ListingState = Literal["open", "waiting", "parked"]
+
+
+class Position(NamedTuple):
+    """The next fresh listing: the `log_index`-th node of row `log_row`, under relation `relation_index`.
+
+    A row is read relation by relation, so that whatever a node's profile tells can spare its other listings. `step`
+    counts the pages applied so far.
+    """
+
+    log_row: int = 1
+    relation_index: int = 0
+    log_index: int = 0
+    step: int = 0
+
+
+class Run(Struct):
+    """Nodes of one kind that became known together, or, when not `fresh`, were described more fully."""
+
+    network: str
+    kind: str
+    depth: int
+    via: str
+    detail: Detail
+    fresh: bool
+    ids: Sequence[Id]
+    row: int = 0
+
+
+class Progress(Struct):
+    """How far a listing has come; stored as JSON in its row. `rank` is the place of its next row."""
+
+    pages: int = 0
+    visible: int = 0
+    hidden: int = 0
+    distinct: int = 0
+    duplicates: int = 0
+    unread: int = 0
+    rank: int = 0
+    barren: int = 0
+    retries: int = 0
+    set_asides: int = 0
+    advertised: int | None = None
+    first_at: str | None = None
+    reason: str | None = None
+
+
+class Listing(Struct):
+    """One relation of one node, as it is being read.
+
+    `id` is 0 until it needs a row. `cursor` is the path and query of its next page, None for the first. `keys` holds the
+    rows it has shown and `cursors` the digests of the cursors followed, both only once it has more than one page.
+    """
+
+    node: NodeId
+    relation: Relation
+    source: str
+    depth: int
+    id: int = 0
+    state: ListingState = "open"
+    cursor: str | None = None
+    due_step: int = 0
+    not_before: float | None = None
+    progress: Progress = field(default_factory=Progress)
+    keys: IdSet | None = None
+    cursors: set[bytes] | None = None
+
+
+class ListingPage(NamedTuple):
+    """The rows that one page of a listing showed, and the digest of the cursor that led to it."""
+
+    listing: int
+    page: int
+    cursor: bytes
+    keys: Sequence[Id]
+
+
+class ShardRow(NamedTuple):
+    """A shard's committed state, in the order of the table's columns."""
+
+    name: str
+    kind: str
+    sequence: int
+    committed_bytes: int
+    lines: int
+    sealed: bool
+    sha256: str | None
+
+
+class Change(Struct):
+    """What one commit moves. Everything in it becomes true in one transaction, or nothing does."""
+
+    position: Position
+    runs: list[Run]
+    listings: list[Listing]
+    ended: list[int]
+    pages: list[ListingPage]
+    counts: Mapping[NodeId, Mapping[str, int]]
+    settled: list[NodeId]
+    shards: Sequence[ShardRow]
+    totals: bytes

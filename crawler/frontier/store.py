@@ -1,0 +1,231 @@
+"""The frontier on SQLite: seed, claim, commit, and the state to start from. One writer, one transaction per commit.
+
+`synchronous=NORMAL` in WAL mode is enough: shards are synced before the commit, so a commit lost to a power cut only
+means that its pages are fetched again. No verb holds a transaction open across a request.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+import msgspec
+from msgspec import Struct
+
+from crawler.errors import ConfigError, StorageError
+from crawler.frontier.ids import IdSet, pack, unpack
+from crawler.frontier.rows import Change, Listing, Position, Progress, Run, ShardRow
+from crawler.model import NodeId, Relation
+
+SCHEMA_VERSION = 1
+_SCHEMA = resources.files("crawler.frontier").joinpath("schema.sql").read_text(encoding="utf-8")
+
+_INSERT_RUN = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SELECT_RUNS = "SELECT row, network, kind, depth, via, detail, fresh, form, ids FROM log"
+_UPSERT_LISTING = "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UPSERT_SHARD = "INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+class Start(Struct):
+    """Everything a crawl starts from. A new run has the position 1, no listings, no shards and empty totals."""
+
+    position: Position
+    last_row: int
+    listings: list[Listing]
+    counts: dict[NodeId, dict[str, int]]
+    shards: list[ShardRow]
+    totals: dict[str, Any]
+
+
+class Frontier:
+    """The to-do list that survives. Open it with `async with Frontier.open(path) as frontier`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: aiosqlite.Connection | None = None
+        self._reader: aiosqlite.Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._writer = await aiosqlite.connect(self._path, isolation_level=None)
+            await _prepare(self._writer, self._path)
+            self._reader = await aiosqlite.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True)
+        except sqlite3.Error as error:
+            await self.__aexit__()
+            raise StorageError(_sentence(self._path, error)) from error
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                await connection.close()
+        self._reader = self._writer = None
+
+    async def meta(self, key: str) -> str | None:
+        """Return what was remembered under a key."""
+        rows = await self._read("SELECT value FROM meta WHERE key = ?", (key,))
+        return rows[0][0] if rows else None
+
+    async def remember(self, values: Mapping[str, str]) -> None:
+        """Keep some facts about the run; durable with the next commit at the latest."""
+        await self._write([("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))])
+
+    async def start(self, relations: Mapping[tuple[str, str, str], Relation]) -> Start:
+        """Read the state of the last commit. `relations` finds a relation by (source, kind, name)."""
+        position = await self._read("SELECT log_row, relation_index, log_index, step FROM position")
+        last_row = await self._read("SELECT coalesce(max(row), 0) FROM log")
+        counts = await self._read("SELECT network, kind, node, body FROM counts")
+        totals = await self._read("SELECT body FROM totals")
+        return Start(
+            position=Position(*position[0]) if position else Position(),
+            last_row=last_row[0][0],
+            listings=await self._listings(relations),
+            counts={NodeId(network, kind, node): msgspec.json.decode(body) for network, kind, node, body in counts},
+            shards=await self.shards(),
+            totals=msgspec.json.decode(totals[0][0]) if totals else {},
+        )
+
+    async def shards(self) -> list[ShardRow]:
+        """Return the committed state of every shard, oldest first."""
+        rows = await self._read("SELECT * FROM shards ORDER BY kind, sequence")
+        return [ShardRow(*row[:5], sealed=bool(row[5]), sha256=row[6]) for row in rows]
+
+    async def claim(self, first_row: int, rows_max: int) -> list[Run]:
+        """Return a chunk of the log from `first_row` on, in its order: at most `rows_max` rows, committed ones only."""
+        rows = await self._read(f"{_SELECT_RUNS} WHERE row >= ? ORDER BY row LIMIT ?", (first_row, rows_max))
+        return [_run(row) for row in rows]
+
+    async def commit(self, change: Change) -> None:
+        """Make a change true in one transaction. Raises `StorageError`, and then nothing of it is true."""
+        await self._write(
+            [
+                (_INSERT_RUN, [_run_values(run) for run in change.runs]),
+                (_UPSERT_LISTING, [_listing_values(listing) for listing in change.listings]),
+                ("INSERT OR REPLACE INTO listing_pages VALUES (?, ?, ?, ?, ?)", _page_values(change)),
+                ("DELETE FROM listings WHERE id = ?", [(ended,) for ended in change.ended]),
+                ("DELETE FROM listing_pages WHERE listing = ?", [(ended,) for ended in change.ended]),
+                ("INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?)", _count_values(change)),
+                ("DELETE FROM counts WHERE network = ? AND kind = ? AND node = ?", [tuple(n) for n in change.settled]),
+                (_UPSERT_SHARD, [tuple(shard) for shard in change.shards]),
+                ("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?)", [tuple(change.position)]),
+                ("INSERT OR REPLACE INTO totals VALUES (1, ?)", [(change.totals.decode(),)]),
+            ]
+        )
+
+    async def _listings(self, relations: Mapping[tuple[str, str, str], Relation]) -> list[Listing]:
+        rows = await self._read("SELECT * FROM listings ORDER BY id")
+        pages = await self._read("SELECT listing, cursor, form, keys FROM listing_pages ORDER BY listing, page")
+        listings = [_listing(row, relations) for row in rows]
+        by_id = {listing.id: listing for listing in listings}
+        for listing_id, cursor, form, keys in pages:
+            listing = by_id[listing_id]
+            listing.keys = listing.keys or IdSet()
+            listing.cursors = listing.cursors or set()
+            listing.keys.update(unpack(form, keys))
+            listing.cursors.add(cursor)
+        return listings
+
+    async def _read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        assert self._reader is not None, "the frontier is not open"  # noqa: S101 - a bug, not a condition
+        try:
+            return list(await self._reader.execute_fetchall(sql, parameters))
+        except sqlite3.Error as error:
+            raise StorageError(_sentence(self._path, error)) from error
+
+    async def _write(self, statements: Iterable[tuple[str, list[Any]]]) -> None:
+        assert self._writer is not None, "the frontier is not open"  # noqa: S101 - a bug, not a condition
+        try:
+            await self._writer.execute("BEGIN IMMEDIATE")
+            for sql, rows in statements:
+                if rows:
+                    await self._writer.executemany(sql, rows)
+            await self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StorageError(_sentence(self._path, error)) from error
+
+
+async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
+    await writer.execute("PRAGMA busy_timeout = 10000")
+    version = await _version(writer)
+    if version > SCHEMA_VERSION:
+        message = (
+            f"{path} was written by a later version of the crawler (schema {version}, this one knows {SCHEMA_VERSION}); "
+            "install that version to go on"
+        )
+        raise ConfigError(message)
+    await writer.execute("PRAGMA journal_mode = WAL")
+    await writer.execute("PRAGMA synchronous = NORMAL")
+    if not version:
+        schema = f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        await writer.executescript(schema)
+
+
+async def _version(writer: aiosqlite.Connection) -> int:
+    rows = list(await writer.execute_fetchall("PRAGMA user_version"))
+    return int(rows[0][0])
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    number, network, kind, depth, via, detail, fresh, form, ids = row
+    return Run(network, kind, depth, via, detail, bool(fresh), unpack(form, ids), number)
+
+
+def _run_values(run: Run) -> tuple[object, ...]:
+    form, ids = pack(run.ids)
+    return (run.row, run.network, run.kind, run.depth, run.via, run.detail, run.fresh, len(run.ids), form, ids)
+
+
+def _listing(row: tuple[Any, ...], relations: Mapping[tuple[str, str, str], Relation]) -> Listing:
+    number, network, kind, node, name, source, depth, state, cursor, due_step, not_before, body = row
+    return Listing(
+        node=NodeId(network, kind, node),
+        relation=relations[source, kind, name],
+        source=source,
+        depth=depth,
+        id=number,
+        state=state,
+        cursor=cursor,
+        due_step=due_step,
+        not_before=not_before,
+        progress=msgspec.json.decode(body, type=Progress),
+    )
+
+
+def _listing_values(listing: Listing) -> tuple[object, ...]:
+    return (
+        listing.id,
+        *listing.node,
+        listing.relation.name,
+        listing.source,
+        listing.depth,
+        listing.state,
+        listing.cursor,
+        listing.due_step,
+        listing.not_before,
+        msgspec.json.encode(listing.progress).decode(),
+    )
+
+
+def _page_values(change: Change) -> list[tuple[object, ...]]:
+    return [(page.listing, page.page, page.cursor, *pack(page.keys)) for page in change.pages]
+
+
+def _count_values(change: Change) -> list[tuple[object, ...]]:
+    return [(*node, msgspec.json.encode(counts).decode()) for node, counts in change.counts.items()]
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _sentence(path: Path, error: sqlite3.Error) -> str:
+    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        return f"the disk is full: could not write {path}; free space and give the same command again"
+    return f"{path}: {error}; all that was committed is safe, give the same command again"
