@@ -1,0 +1,99 @@
+"""Seed texts -> seeds: bare ids, `kind:id`, URNs and soundcloud.com URLs, one a line, `#` begins a comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from crawler.errors import ConfigError
+from crawler.model import NodeId
+
+NETWORK = "soundcloud"
+KINDS = ("user", "track", "playlist")
+ID_MAX = 2**63 - 1
+
+_NUMBERED = re.compile(r"(?:soundcloud:)?(user|track|playlist)s?:([0-9]{1,40})")
+_API_PATH = re.compile(r"/(user|track|playlist)s/(?:soundcloud:(?:user|track|playlist)s:)?([0-9]{1,40})")
+_SITES = ("soundcloud.com", "www.soundcloud.com", "m.soundcloud.com")
+_SHORT_LINKS = "on.soundcloud.com"
+_API = "api.soundcloud.com"
+
+
+class Seed(Struct, frozen=True):
+    """Where a crawl begins: a node whose id is known, or (kind "url") an address that `/resolve` must name first."""
+
+    kind: str
+    id: int | str
+    text: str
+    """As the operator wrote it."""
+
+    @property
+    def node(self) -> NodeId:
+        """Return the name of the seed in the crawl."""
+        return NodeId(NETWORK, self.kind, self.id)
+
+
+def read_seeds(files: Iterable[Path], texts: Iterable[str]) -> list[Seed]:
+    """Return the seeds of the texts (from the command line) and then of the files, in order, each node once.
+
+    Raises `ConfigError` naming file and line for what is no seed or cannot be read.
+    """
+    given = [parse(text.strip(), "command line") for text in texts]
+    given += [seed for file in files for seed in _read_file(file)]
+    unique = {seed.node: seed for seed in reversed(given)}
+    return list(dict.fromkeys(unique[seed.node] for seed in given))
+
+
+def parse(text: str, place: str) -> Seed:
+    """Return the seed that a text means; `place` (file and line) stands in front of the sentence of a `ConfigError`."""
+    kind, number = _numbered(text)
+    if kind:
+        if not 0 < int(number) <= ID_MAX:
+            raise ConfigError(f'{place}: "{text}" is no id: ids go from 1 to {ID_MAX}')
+        return Seed(kind, int(number), text)
+    url = _public_url(text)
+    if url is None:
+        raise ConfigError(f'{place}: "{text}" is no user or track id, URN or soundcloud.com URL')
+    return Seed("url", url, text)
+
+
+def _read_file(file: Path) -> Iterator[Seed]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8 text") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        words = re.sub(r"(^|\s)#.*", "", line).strip()
+        if words:
+            yield parse(words, f"{file}:{number}")
+
+
+def _numbered(text: str) -> tuple[str, str]:
+    """Return kind and digits of a bare id, `kind:id`, URN or API address, else two empty texts."""
+    if re.fullmatch("[0-9]{1,40}", text):
+        return "user", text
+    found = _NUMBERED.fullmatch(text)
+    if not found and re.match(f"https?://{re.escape(_API)}/", text):
+        found = _API_PATH.fullmatch(unquote(urlsplit(text).path).rstrip("/"))
+    return (found[1], found[2]) if found else ("", "")
+
+
+def _public_url(text: str) -> str | None:
+    """Return a soundcloud.com address as https, without query and fragment, None when the text is none."""
+    if not re.match(r"https?://[^\s\\]+$", text):
+        text = f"https://{text}" if re.match(r"(www\.|m\.|on\.)?soundcloud\.com/[^\s\\]+$", text) else ""
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "") if parts.port is None and not parts.username else ""
+    except ValueError:
+        return None
+    path = parts.path.rstrip("/")
+    if not path or host not in (*_SITES, _SHORT_LINKS):
+        return None
+    return f"https://{_SHORT_LINKS if host == _SHORT_LINKS else _SITES[0]}{path}"
