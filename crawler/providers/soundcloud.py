@@ -1,0 +1,197 @@
+"""SoundCloud's official API as two pure methods: what to ask, and what an answer means.
+
+The law of this file: an answer becomes a page or an error, nothing in between. A failure is never an empty list, the
+end of a list is never guessed (only `next_href` null or absent ends one: short and empty pages in the middle are
+normal, soundcloud/api #55, #139), and a row that cannot be read is counted, never written with holes.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from crawler.errors import BadPage, ConfigError
+from crawler.model import Id, Item, NodeId, Page, Relation, Request, Response, Task
+from crawler.providers.soundcloud_answers import failure, is_redirect, undecodable
+from crawler.providers.soundcloud_fields import Keep
+from crawler.providers.soundcloud_items import BUILDERS, identity_of
+from crawler.providers.soundcloud_links import name_of, next_page, place, read_id, urn
+from crawler.providers.soundcloud_objects import RawBody, Unreadable, empty_data, shape
+from crawler.providers.soundcloud_relations import RELATIONS
+
+LARGEST_PAGE = 200
+LARGEST_BATCH = 50
+
+__all__ = ["LARGEST_BATCH", "LARGEST_PAGE", "Keep", "SoundCloud", "empty_data"]
+
+
+class Listing(NamedTuple):
+    """A relation prepared for requests: what stands before and after the id, and the parameters to insist on."""
+
+    relation: Relation
+    before: str
+    after: str
+    own: dict[str, str]
+    family: str
+
+
+class SoundCloud:
+    """The provider `soundcloud`. `keep` says how much of an object a record keeps. Raises `ConfigError`."""
+
+    name = "soundcloud"
+    network = "soundcloud"
+    relations = RELATIONS
+
+    def __init__(self, base_url: str, keep: Keep, page_limit: int = LARGEST_PAGE) -> None:
+        if not 1 <= page_limit <= LARGEST_PAGE:  # more is answered by a 500 (soundcloud/api #170)
+            raise ConfigError(f"page_limit must be between 1 and {LARGEST_PAGE}, not {page_limit}")
+        self._base = base_url.rstrip("/")
+        self._prefix = urlsplit(self._base).path
+        self._origin = self._base.removesuffix(self._prefix)
+        self._keep: Keep = keep
+        self._listings = {(row.kind, row.name): _listing(row, page_limit) for row in RELATIONS}
+        self._counts = {row.name: row.count for row in RELATIONS if row.kind == "user" and row.count}
+
+    def request(self, task: Task) -> Request:
+        """Return the request for a task's page; it never holds a credential."""
+        listing = self._listings[task.relation.kind, task.relation.name]
+        if task.cursor is None:
+            path = listing.before + _name_in_url(task.node) + listing.after
+            url = self._base + _with_parameters(path, list(listing.own.values()))
+        else:
+            url = self._onward(task.cursor, listing)
+        return Request(url, listing.family)
+
+    def _onward(self, cursor: str, listing: Listing) -> str:
+        """Return the URL of a following page: the cursor untouched, and the own parameters that it lost (#40, #58)."""
+        if not cursor.startswith("/"):
+            raise ValueError("a cursor is a path and a query")
+        present = {name_of(part) for part in cursor.partition("?")[2].split("&")}
+        if "page_size" in present:
+            present.add("limit")
+        lost = [parameter for name, parameter in listing.own.items() if name not in present]
+        base = self._origin if self._prefix and cursor.startswith(self._prefix + "/") else self._base
+        return base + _with_parameters(cursor, lost)
+
+    def parse(self, task: Task, response: Response) -> Page:
+        """Return the page in an answer. Raises a `ProviderError`, whatever the answer is."""
+        family = self._listings[task.relation.kind, task.relation.name].family
+        try:
+            return self._page(task, response, family)
+        except Unreadable as error:
+            raise BadPage(f"{error} (200 from {family})") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            truncated = "truncated" in str(error)
+        raise undecodable(response, family, truncated=truncated)
+
+    def _page(self, task: Task, response: Response, family: str) -> Page:
+        if task.relation.name == "resolve":
+            return _resolved(response, family)
+        if response.status != HTTPStatus.OK:
+            raise failure(response, family)
+        if task.relation.edge is None and not _is_batch(task.relation):
+            return self._profile(task, response.body)
+        return self._list(task, response.body)
+
+    def _profile(self, task: Task, body: bytes) -> Page:
+        """Read the node itself. The counts of `/users/{}` are the only ones that can be trusted (#66, #424)."""
+        kind = task.node.kind
+        row, served = shape(kind, self._keep).read_object(body)
+        identity = identity_of(row, kind) if row else None
+        if row is None or identity is None or identity != read_id(task.node.id, kind):
+            raise Unreadable(f"the object is not the {kind} that was asked for")
+        item = Item(kind, identity, identity, "full", row if served is None else RawBody(served))
+        if kind == "user":
+            lengths = {name: getattr(row, count) for name, count in self._counts.items()}
+            item.counts = {name: length for name, length in lengths.items() if length is not None}
+        return Page([item])
+
+    def _list(self, task: Task, body: bytes) -> Page:
+        relation = task.relation
+        kind = "comment" if relation.edge == "commented" else relation.to_kind
+        answer = shape(kind, self._keep).read_page(body)
+        build, dated = BUILDERS[kind], relation.edge == "posted"
+        served = answer.served or [None] * len(answer.rows)
+        rows = zip(answer.rows, served, strict=True)
+        items = [item for row, thing in rows if row is not None and (item := build(row, thing, dated)) is not None]
+        if _is_batch(relation):
+            items = _asked_for(task.node, items)
+        page = Page(items, unread=len(answer.rows) - len(items))
+        if relation.name == "related":
+            page.items = _others(task.node, items)
+        if answer.next_href is not None and relation.paging != "none":
+            page.next, page.limit = next_page(answer.next_href)
+        return page
+
+
+def _is_batch(relation: Relation) -> bool:
+    return "urns={}" in relation.path
+
+
+def _asked_for(node: NodeId, items: list[Item]) -> list[Item]:
+    """Keep the rows that were asked for: a service that ignored `urns` would serve its search instead."""
+    asked = {read_id(name, node.kind.removesuffix("s")) for name in str(node.id).split(",")}
+    return [item for item in items if item.id in asked]
+
+
+def _others(node: NodeId, items: list[Item]) -> list[Item]:
+    """Leave out the node itself: lists of similar tracks were seen to begin with their seed, which is no relation."""
+    own = read_id(node.id, node.kind)
+    return [item for item in items if item.kind != node.kind or item.id != own]
+
+
+def _resolved(response: Response, family: str) -> Page:
+    """Read what an address stands for: a redirect that is not followed, or the object itself."""
+    if not is_redirect(response.status) and response.status != HTTPStatus.OK:
+        raise failure(response, family)
+    location = response.headers.get("location")
+    served = {} if location else msgspec.json.decode(response.body)
+    if not isinstance(served, dict):
+        raise Unreadable("the address resolves to no object")
+    if "location" in served or location:
+        kind, identity = place(location or served["location"])[1:]
+    else:
+        kind, identity = _named(served)
+    return Page([Item(kind, identity, identity, "id", None)])
+
+
+def _named(served: dict[str, object]) -> tuple[str, Id]:
+    """Return kind and id of an object that /resolve served instead of a redirect."""
+    kind = served.get("kind")
+    if kind not in {"user", "track", "playlist"}:
+        raise Unreadable("the address resolves to something that is no user, track or playlist")
+    for name in ("id", "urn"):
+        found = served.get(name)
+        identity = read_id(found, str(kind)) if isinstance(found, int | str) else None
+        if identity is not None:
+            return str(kind), identity
+    raise Unreadable("the address resolves to an object without an id")
+
+
+def _listing(relation: Relation, page_limit: int) -> Listing:
+    """Prepare one row of the table: lists that go on are asked for in pages, as large as they may be."""
+    path, _, query = relation.path.partition("?")
+    template, *fixed = [part for part in query.split("&") if part] if "{}" in query else ["", *query.split("&")]
+    own = {name_of(part): part for part in fixed if part}
+    if relation.paging != "none":
+        own |= {"limit": f"limit={page_limit}", "linked_partitioning": "linked_partitioning=true"}
+    before, _, after = (f"{path}?{template}" if template else path).partition("{}")
+    family = "/".join(part for part in path.split("/") if part and part != "{}")
+    return Listing(relation, before, after, own, family)
+
+
+def _name_in_url(node: NodeId) -> str:
+    """Return a node's id as the URL has it; a batch is named by URNs, because `ids` has had quirks (#286, #363)."""
+    if node.kind in {"tracks", "users"}:
+        kind = node.kind.removesuffix("s")
+        return ",".join(quote(urn(kind, name), safe=":") for name in str(node.id).split(","))
+    return quote(str(node.id), safe="" if node.kind == "url" else ":")
+
+
+def _with_parameters(path: str, parameters: list[str]) -> str:
+    if not parameters:
+        return path
+    return path + ("&" if "?" in path else "?") + "&".join(parameters)

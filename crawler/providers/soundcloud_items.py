@@ -1,0 +1,85 @@
+"""From the rows of an answer to the items of a page: whose id, which owner, which date.
+
+A row without an id, or of another kind than its list promises, becomes None and is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from crawler.model import Body, Id, Item
+from crawler.providers.dates import iso_utc
+from crawler.providers.soundcloud_links import read_id
+from crawler.providers.soundcloud_objects import RawBody, Row
+
+Builder = Callable[[Any, dict[str, Any] | None, bool], Item | None]
+"""(row, the object as served when it is kept raw, whether the edge has the row's date) -> item."""
+
+
+def identity_of(row: Row, kind: str) -> Id | None:
+    """Return the id of a row, from `id` or else from `urn`; None when it has none or says it is of another kind."""
+    if row.kind != kind and row.kind is not None:
+        return None
+    if type(row.id) is int and row.id > 0:
+        return read_id(row.id, kind)
+    return read_id(row.id, kind) or read_id(row.urn, kind)
+
+
+def _body(row: Row, served: dict[str, Any] | None) -> Body:
+    return row if served is None else RawBody(served)
+
+
+def _user(row: Any, served: dict[str, Any] | None, _dated: bool) -> Item | None:  # noqa: ANN401, FBT001
+    identity = identity_of(row, "user")
+    return None if identity is None else Item("user", identity, identity, "full", _body(row, served))
+
+
+def _upload_of(kind: str) -> Builder:
+    def build(row: Any, served: dict[str, Any] | None, dated: bool) -> Item | None:  # noqa: ANN401, FBT001
+        identity = identity_of(row, kind)
+        if identity is None:
+            return None
+        owner = _author(row, served)
+        if row.user_id is None and owner and isinstance(owner.id, int):
+            row.user_id = owner.id  # newer answers have only the nested user
+        at = iso_utc(row.created_at) if dated and row.created_at else None
+        return Item(kind, identity, identity, "full", _body(row, served), at, owner)
+
+    return build
+
+
+def _author(row: Any, served: dict[str, Any] | None) -> Item | None:  # noqa: ANN401
+    """Return the nested user of a row, whose counts are false zeros, or no more than its id, or nothing."""
+    user = row.user
+    identity = identity_of(user, "user") if user else None
+    if identity is not None:
+        return Item("user", identity, identity, "mini", _body(user, served["user"] if served else None))
+    identity = read_id(row.user_id, "user")
+    return None if identity is None else Item("user", identity, identity, "id", None)
+
+
+def _comment(row: Any, served: dict[str, Any] | None, _dated: bool) -> Item | None:  # noqa: ANN401, FBT001
+    """Read a comment, an edge and no node: the item is its author, its own id tells two of one user apart."""
+    key = identity_of(row, "comment")
+    author = _author(row, served)
+    if key is None or author is None:
+        return None
+    author.key = key
+    author.at = iso_utc(row.created_at) if row.created_at else None
+    return author
+
+
+def _web_profile(row: Any, served: dict[str, Any] | None, _dated: bool) -> Item | None:  # noqa: ANN401, FBT001
+    """Read a link on a profile; without an id (the web's API has none) its address names it."""
+    identity = read_id(row.id, "web_profile") or row.url
+    return Item("web_profile", identity, identity, "full", _body(row, served)) if identity else None
+
+
+BUILDERS: dict[str, Builder] = {
+    "user": _user,
+    "track": _upload_of("track"),
+    "playlist": _upload_of("playlist"),
+    "comment": _comment,
+    "web_profile": _web_profile,
+}
