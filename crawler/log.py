@@ -17,8 +17,10 @@ from crawler.errors import StorageError
 REDACTED = "(secret)"
 
 _SECRET_KEYS = frozenset(
-    """authorization proxy-authorization cookie set-cookie
-    client_id client_secret access_token refresh_token oauth_token track_authorization""".split()
+    (
+        *("authorization", "proxy-authorization", "cookie", "set-cookie"),
+        *("client_id", "client_secret", "access_token", "refresh_token", "oauth_token", "track_authorization"),
+    )
 )
 _SECRET_TEXTS = re.compile(
     r"(?P<name>\b(?:client_id|client_secret|oauth_token|access_token|refresh_token|track_authorization)"

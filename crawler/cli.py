@@ -1,0 +1,240 @@
+"""The command line: arguments -> one function per command. No logic, no I/O of its own but printing.
+
+Exit codes:
+  0  all done               2  usage or config                     4  refused by the service (credentials)
+  1  a bug                  3  stopped early, can be continued     5  storage
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from crawler.errors import ConfigError, CrawlerError
+
+EXIT_BUG = 1
+EXIT_USAGE = 2
+EXIT_STOPPED = 3
+
+_LIMITS = ("max_depth", "max_nodes", "max_requests", "max_seconds", "max_pages_per_list", "workers")
+_RUN = click.Path(file_okay=False, path_type=Path)
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="soundcloud-graph-crawler", prog_name="crawler")
+def cli() -> None:
+    """Crawl the SoundCloud social graph, and know what is missing from what you have.
+
+    Start with a crawl of the embedded sandbox, which needs no credentials:
+
+    \b
+      crawler crawl runs/first --seed 1
+      crawler status runs/first
+      crawler verify runs/first
+    """  # noqa: D301 - click's own mark
+
+
+@cli.command(short_help="Crawl into a folder: start, or go on after a stop or a kill.")
+@click.argument("run", type=_RUN)
+@click.option("--config", type=_FILE, help="Configuration. [default: RUN/config.toml, else ./config.toml, else none]")
+@click.option("--seed", "texts", multiple=True, metavar="ID|URN|URL", help="Where to begin; may be repeated.")
+@click.option("--seeds", "files", multiple=True, type=_FILE, help="A file with one seed a line; may be repeated.")
+@click.option("--max-depth", type=int, metavar="N", help="Expand no node farther than N steps from the seeds.")
+@click.option("--max-nodes", type=int, metavar="N", help="Stop when N nodes are known.")
+@click.option("--max-requests", type=int, metavar="N", help="Stop after N requests, over all starts of the run.")
+@click.option("--max-seconds", type=float, metavar="N", help="Stop after N seconds of this start.")
+@click.option("--max-pages-per-list", type=int, metavar="N", help="Read at most N pages (of 200) of any one list.")
+@click.option("--workers", type=int, metavar="N", help="How many requests may be under way at once.")
+@click.option(
+    "--relations",
+    multiple=True,
+    metavar="KIND=A,B",
+    help="Which lists to follow from nodes of a kind (user, track, playlist); the other kinds keep theirs. "
+    "KIND= follows none. May be repeated.",
+)
+def crawl(
+    run: Path,
+    *,
+    config: Path | None,
+    texts: Sequence[str],
+    files: Sequence[Path],
+    relations: Sequence[str],
+    **limits: float | None,
+) -> NoReturn:
+    """Crawl into the folder RUN: start there, or go on where an earlier start was stopped or killed.
+
+    Without credentials in the environment this crawls the embedded sandbox. Ctrl-C once finishes what is under way and
+    stops; give the same command again to go on. Nothing in RUN is ever deleted.
+
+    \b
+    Examples:
+      crawler crawl runs/first --seed 1 --max-depth 2
+      crawler crawl runs/berlin --seeds seeds/first.txt --relations user=followers,followings
+      crawler crawl runs/one --seed https://soundcloud.com/someone
+    """  # noqa: D301
+    from crawler import app
+
+    overrides = _overrides(limits, relations)
+    sys.exit(app.crawl(run, config=config, seeds=texts, seed_files=files, overrides=overrides))
+
+
+@cli.command(short_help="Tell how far a crawl has come, also while it runs.")
+@click.argument("run", type=_RUN)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(run: Path, *, as_json: bool) -> None:
+    """Tell how far the crawl in RUN has come, also while it is running.
+
+    \b
+    Examples:
+      crawler status runs/first
+      crawler status runs/first --json
+    """  # noqa: D301
+    from crawler import app
+    from crawler.dataset.status import text
+
+    found = app.status(run)
+    click.echo(json.dumps(found) if as_json else text(found, run))
+
+
+@cli.command(short_help="Check every record in a folder; changes nothing.")
+@click.argument("run", type=_RUN)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(run: Path, *, as_json: bool) -> NoReturn:
+    """Read every record in RUN and check it against what the crawl promised. Changes nothing.
+
+    Exits with 0 when all is well and with 5 when something is missing, broken or doubled.
+
+    \b
+    Examples:
+      crawler verify runs/first
+      crawler verify runs/first --json
+    """  # noqa: D301
+    from crawler import app
+    from crawler.dataset.verify import text
+
+    found = app.verify(run)
+    click.echo(json.dumps(found) if as_json else text(found, run))
+    sys.exit(0 if found["ok"] else 5)
+
+
+@cli.command(short_help="Serve a local world that speaks SoundCloud's API.")
+@click.option("--world", default="synthetic", show_default=True, help='"synthetic", or a folder of edge lists.')
+@click.option("--users", default=400, show_default=True, type=click.IntRange(1), help="Users of a synthetic world.")
+@click.option("--seed", default=1, show_default=True, type=int, help="Another seed, another synthetic world.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option("--until-stdin-closes", is_flag=True, help="End when standard input is closed, for use by programs.")
+def sandbox(**options: Any) -> None:  # noqa: ANN401 - as `serve.run` takes them
+    """Serve a local world that speaks SoundCloud's API, to try things on.
+
+    \b
+    Examples:
+      crawler sandbox --port 8070
+      crawler sandbox --world shared/graphs/ego-twitter
+    """  # noqa: D301
+    from crawler.sandbox import serve
+
+    serve.run(**options)
+
+
+@cli.command(short_help="Ask which node is behind a soundcloud.com URL.")
+@click.argument("urls", nargs=-1, required=True, metavar="URL...")
+@click.option("--config", type=_FILE, help="Configuration. [default: ./config.toml, else none]")
+def resolve(urls: Sequence[str], config: Path | None) -> NoReturn:
+    """Ask which user, track or playlist is behind each soundcloud.com URL.
+
+    Prints a line for each: the URL, a tab, and its URN. Exits with 3 when some could not be resolved.
+
+    \b
+    Example:
+      crawler resolve https://soundcloud.com/someone https://soundcloud.com/someone/a-track
+    """  # noqa: D301
+    from crawler import app
+
+    answers = app.resolve(urls, config)
+    for url, urn, reason in answers:
+        click.echo(f"{url}\t{urn}" if urn else f"{url}: {reason}", err=urn is None)
+    sys.exit(0 if all(urn for _, urn, _ in answers) else EXIT_STOPPED)
+
+
+@cli.group(short_help="Look at a configuration: crawler config check FILE.")
+def config() -> None:
+    """Look at a configuration."""
+
+
+@config.command()
+@click.argument("file", type=_FILE, default=Path("config.toml"))
+def check(file: Path) -> None:
+    """Check FILE (config.toml when not given) and print it as it is understood, defaults filled in.
+
+    \b
+    Example:
+      crawler config check config.toml
+    """  # noqa: D301
+    from crawler import app
+    from crawler.config import dumps
+
+    click.echo(dumps(app.check_config(file)), nl=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; every failure is one sentence on standard error and an exit code."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        cli.main(args=None if arguments is None else list(arguments), prog_name="crawler", standalone_mode=False)
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except click.UsageError as error:
+        return _usage(error)
+    except (click.Abort, KeyboardInterrupt):
+        return _say("stopped; give the same command again to go on", EXIT_STOPPED)
+    except Exception as error:  # noqa: BLE001 - the last place that can turn a bug into a sentence
+        return _say(str(error), error.exit_code) if isinstance(error, CrawlerError) else _say(_bug(error), EXIT_BUG)
+    return 0
+
+
+def _usage(error: click.UsageError) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return EXIT_USAGE
+    command = error.ctx.command_path if error.ctx else "crawler"
+    return _say(f"{error.format_message().rstrip('.')} (see {command} --help)", EXIT_USAGE)
+
+
+def _say(sentence: str, code: int) -> int:
+    click.echo(f"crawler: {sentence}", err=True)
+    return code
+
+
+def _bug(error: Exception) -> str:
+    """Say where a bug is; the log of the run has the whole traceback, and CRAWLER_TRACEBACK=1 prints it."""
+    if os.environ.get("CRAWLER_TRACEBACK"):
+        traceback.print_exception(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if f"{os.sep}crawler{os.sep}" in frame.filename] or frames
+    where = f"{Path(own[-1].filename).name}, line {own[-1].lineno}" if own else "an unknown place"
+    return f"a bug, in {where}: {type(error).__name__}: {error}; set CRAWLER_TRACEBACK=1 to see all of it"
+
+
+def _overrides(limits: Mapping[str, float | None], relations: Sequence[str]) -> dict[str, object]:
+    """Return flags as dotted keys of the configuration; those not given are left out."""
+    overrides: dict[str, object] = {f"crawl.{name}": limits[name] for name in _LIMITS if limits[name] is not None}
+    for text in relations:
+        kind, equals, names = text.partition("=")
+        if not equals or kind not in {"user", "track", "playlist"}:
+            raise ConfigError(f'--relations "{text}" is not of the form user=followers,followings')
+        overrides[f"crawl.relations.{kind}"] = [name.strip() for name in names.split(",") if name.strip()]
+    return overrides

@@ -1,0 +1,216 @@
+"""The display: what a crawl is doing, as a live table on a terminal and as plain lines anywhere else.
+
+It looks at a `Snapshot`, which somebody else takes; it never asks the crawl anything, and a display that cannot be
+written never stops a crawl.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self, TextIO
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+REFRESH_SECONDS = 0.25
+LINE_SECONDS = 10.0
+WIDTH_COLUMNS = 80
+
+_BAR_COLUMNS = 34
+_DEPTHS_SHOWN = 6
+_MINUTE_SECONDS = 60
+_HOUR_SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One look at a crawl. Counts are of the whole run, over all its starts; rates are of the last seconds.
+
+    `frontier_by_depth` counts nodes that wait to be expanded, `pages_due` estimates the pages still to come,
+    `eta_seconds` is None where nobody can tell. `state` is "running", "draining" or "paused until ... because ...".
+    `source` says who is asked.
+    """
+
+    elapsed_seconds: float = 0.0
+    requests: int = 0
+    requests_per_second: float = 0.0
+    retries: int = 0
+    nodes: Mapping[str, int] = field(default_factory=dict)
+    edges: Mapping[str, int] = field(default_factory=dict)
+    edges_per_second: float = 0.0
+    lists: Mapping[str, int] = field(default_factory=dict)
+    frontier_by_depth: Mapping[int, int] = field(default_factory=dict)
+    pages_due: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
+    rate_in_force: str = "no limit"
+    state: str = "running"
+    eta_seconds: float | None = None
+    depth: int = 0
+    source: str = "soundcloud"
+
+
+class Display:
+    """Shows snapshots until it is left: `async with Display(take_snapshot, sys.stderr): await crawl()`."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot], stream: TextIO, line_seconds: float = LINE_SECONDS) -> None:
+        self._snapshot = snapshot
+        self._stream = stream
+        self._line_seconds = line_seconds
+        self._live: Live | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._stream.isatty():
+            console = Console(file=self._stream)
+            self._live = Live(table(self._snapshot()), console=console, auto_refresh=False)
+            self._live.start(refresh=True)
+        self._show()
+        self._task = asyncio.create_task(self._refresh(), name="display")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self._show()
+        if self._live is not None:
+            with suppress(OSError, ValueError):
+                self._live.stop()
+
+    async def _refresh(self) -> None:
+        while True:
+            await asyncio.sleep(self._line_seconds if self._live is None else REFRESH_SECONDS)
+            self._show()
+
+    def _show(self) -> None:
+        with suppress(OSError, ValueError):
+            if self._live is not None:
+                self._live.update(table(self._snapshot()), refresh=True)
+            else:
+                print(plain_line(self._snapshot()), file=self._stream, flush=True)
+
+
+def plain_line(snapshot: Snapshot) -> str:
+    """Return a snapshot as one line of text."""
+    parts = [
+        clock_text(snapshot.elapsed_seconds),
+        snapshot.state,
+        f"depth {snapshot.depth}",
+        f"{_total(snapshot.nodes):,} nodes",
+        f"{_total(snapshot.edges):,} edges ({snapshot.edges_per_second:,.0f}/s)",
+        f"{snapshot.requests:,} requests ({snapshot.requests_per_second:,.1f}/s, rate {snapshot.rate_in_force})",
+        f"about {snapshot.pages_due:,} pages due",
+        f"errors: {_counts(snapshot.errors)}" if snapshot.errors else "no errors",
+        _time_left(snapshot),
+    ]
+    return " | ".join(parts)
+
+
+def table(snapshot: Snapshot) -> RenderableType:
+    """Return a snapshot as a panel that fits 80 columns."""
+    rows = Table.grid(padding=(0, 2), expand=True)
+    rows.add_column(style="bold cyan", no_wrap=True, width=8)
+    rows.add_column(ratio=1, overflow="fold")
+    for name, text in _rows(snapshot):
+        rows.add_row(name, text)
+    title = Text.assemble((f" {snapshot.source} ", "bold"), (f" {snapshot.state} ", _state_style(snapshot.state)))
+    below = f" {clock_text(snapshot.elapsed_seconds)} elapsed · {_time_left(snapshot)} "
+    return Panel(rows, title=title, title_align="left", subtitle=below, subtitle_align="right", width=WIDTH_COLUMNS)
+
+
+def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None) -> str:
+    """Return what a crawl found, where it lies, what stopped it, and what to type next."""
+    done = "Done: everything that the seeds lead to has been read."
+    ended = {verdict: n for verdict, n in snapshot.lists.items() if n}
+    whole = ended.pop("complete", 0)
+    rest = f", {_total(ended):,} not whole ({_counts(ended)})" if ended else ""
+    took = clock_text(snapshot.elapsed_seconds)
+    lines = [
+        done if finished else f"Stopped early: {reason or 'asked to stop'}. Nothing is lost.",
+        "",
+        f"  nodes     {_total(snapshot.nodes):>12,}   {_counts(snapshot.nodes)}",
+        f"  edges     {_total(snapshot.edges):>12,}   {_counts(snapshot.edges)}",
+        f"  lists     {_total(snapshot.lists):>12,}   {whole:,} read to their end{rest}",
+        f"  requests  {snapshot.requests:>12,}   in {took}, {snapshot.retries:,} of them sent again",
+        "",
+        f"  records   {run / 'shards'}   newline-delimited JSON, one object a line",
+        f"  log       {run / 'log.jsonl'}",
+        "",
+    ]
+    go_on = f"To go on where it stopped, give the same command again:  crawler crawl {run}"
+    check = f"To check every line against what was promised:  crawler verify {run}"
+    return "\n".join([*lines, check if finished else go_on])
+
+
+def clock_text(seconds: float) -> str:
+    """Return a duration as `1:02:03`, hours, minutes and seconds."""
+    whole = max(0, int(seconds))
+    return f"{whole // _HOUR_SECONDS}:{whole // _MINUTE_SECONDS % _MINUTE_SECONDS:02}:{whole % _MINUTE_SECONDS:02}"
+
+
+def _rows(snapshot: Snapshot) -> list[tuple[str, RenderableType]]:
+    errors = Text(_counts(snapshot.errors), style="red" if snapshot.errors else "")
+    errors.append(f"   ({snapshot.retries:,} requests sent again)", style="dim")
+    return [
+        (
+            "requests",
+            _speed(snapshot.requests, snapshot.requests_per_second, f"rate in force {snapshot.rate_in_force}"),
+        ),
+        ("edges", _speed(_total(snapshot.edges), snapshot.edges_per_second, _counts(snapshot.edges))),
+        ("nodes", _speed(_total(snapshot.nodes), None, _counts(snapshot.nodes))),
+        ("lists", _speed(_total(snapshot.lists), None, _counts(snapshot.lists))),
+        ("frontier", _frontier(snapshot)),
+        ("errors", errors),
+    ]
+
+
+def _speed(number: int, per_second: float | None, more: str) -> RenderableType:
+    row = Table.grid(padding=(0, 2), expand=True)
+    row.add_column(justify="right", width=13)
+    row.add_column(justify="right", width=10, style="green")
+    row.add_column(ratio=1, style="dim", overflow="fold")
+    row.add_row(f"{number:,}", "" if per_second is None else f"{per_second:,.1f}/s", more)
+    return row
+
+
+def _frontier(snapshot: Snapshot) -> RenderableType:
+    """Draw a bar for each depth that has nodes waiting, the shallowest first."""
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(width=8)
+    rows.add_column(justify="right", width=13)
+    rows.add_column(style="cyan")
+    waiting = sorted((depth, number) for depth, number in snapshot.frontier_by_depth.items() if number)
+    most = max((number for _, number in waiting), default=1)
+    for depth, number in waiting[:_DEPTHS_SHOWN]:
+        rows.add_row(f"depth {depth}", f"{number:,}", "█" * max(1, round(_BAR_COLUMNS * number / most)))
+    if len(waiting) > _DEPTHS_SHOWN:
+        rows.add_row("deeper", f"{sum(number for _, number in waiting[_DEPTHS_SHOWN:]):,}", "")
+    rows.add_row("due", f"{snapshot.pages_due:,}", Text("pages, about", style="dim"))
+    return rows
+
+
+def _time_left(snapshot: Snapshot) -> str:
+    if snapshot.eta_seconds is None:
+        return "time left unknown"
+    return f"about {clock_text(snapshot.eta_seconds)} left"
+
+
+def _state_style(state: str) -> str:
+    return "black on green" if state == "running" else "black on yellow"
+
+
+def _total(counts: Mapping[str, int]) -> int:
+    return sum(counts.values())
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """Return counts as `1,234 follows, 56 likes`, the largest first."""
+    largest_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{number:,} {name}" for name, number in largest_first if number) or "none"
