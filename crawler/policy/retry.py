@@ -1,0 +1,106 @@
+"""What happens after a failed request, as a pure function: nobody sleeps here, and nothing is remembered here.
+
+    failure                  tries in place             then                                      after 8 set-asides
+    Transient, BadPage       2, after about 1 s, 4 s    set aside: 30 s, doubling up to 1 h       finished, "failed"
+    Throttled                any number, after a pause that all workers share; never the page's fault
+    Gone, Denied             none                       finished, "gone" or "denied"
+    Refused                  none                       the source stops: its credential is out
+
+In place means that the listing keeps its turn and its place in the order; set aside, it holds nobody back.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from crawler.errors import Denied, Gone, ProviderError, Refused, Throttled
+from crawler.model import Verdict
+
+IN_PLACE_SECONDS = (1.0, 4.0)
+SET_ASIDE_SECONDS = 30.0
+LONGEST_SET_ASIDE_SECONDS = 3600.0
+SET_ASIDES = 8
+PAUSE_SECONDS = 2.0
+LONGEST_GUESSED_PAUSE_SECONDS = 60.0
+LONGEST_NAMED_PAUSE_SECONDS = 86_400.0
+"""No window longer than a day is documented (field report, 1.3): a date beyond it is a mistake, asked about daily."""
+
+
+class Again(NamedTuple):
+    """Ask for the same page again after a delay, holding its turn."""
+
+    delay_seconds: float
+
+
+class SetAside(NamedTuple):
+    """Ask for the same page again after a delay, and let the others go on meanwhile."""
+
+    delay_seconds: float
+
+
+class Pause(NamedTuple):
+    """Nobody asks before the delay is over; then the same page again. `named`: the service told how long."""
+
+    delay_seconds: float
+    named: bool
+
+
+class Stop(NamedTuple):
+    """Nobody asks this source any more: a person has to renew its credential."""
+
+    reason: str
+
+
+class Finish(NamedTuple):
+    """The listing ends here, with this verdict in its certificate."""
+
+    verdict: Verdict
+    reason: str
+
+
+Decision = Again | SetAside | Pause | Stop | Finish
+
+
+def decide(
+    error: ProviderError, tries: int, set_asides: int, jitter: float, now_epoch_seconds: float | None = None
+) -> Decision:
+    """Return what to do about a failed page.
+
+    `tries` counts the requests of this page that were repeated in place before this failure (0 at the first failure,
+    and again after a set-aside); `set_asides` counts how often the listing was set aside. `jitter` is a random number
+    in [0, 1), so that what failed together does not return together. `now_epoch_seconds` turns a reset date into a
+    delay; without it a date is not used.
+    """
+    if isinstance(error, Gone | Denied):
+        return Finish("gone" if isinstance(error, Gone) else "denied", str(error))
+    if isinstance(error, Refused):
+        return Stop(str(error))
+    if isinstance(error, Throttled):
+        return _pause(error, tries, now_epoch_seconds)
+    return _later(error, tries, set_asides, jitter)
+
+
+def _later(error: ProviderError, tries: int, set_asides: int, jitter: float) -> Decision:
+    if tries < len(IN_PLACE_SECONDS):
+        return Again(_spread(IN_PLACE_SECONDS[tries], jitter))
+    if set_asides < SET_ASIDES:
+        seconds = min(SET_ASIDE_SECONDS * 2**set_asides, LONGEST_SET_ASIDE_SECONDS)
+        return SetAside(_spread(seconds, jitter))
+    return Finish("failed", f"{type(error).__name__}: {error}")
+
+
+def _spread(seconds: float, jitter: float) -> float:
+    """Return a delay between three quarters and five quarters of its nominal length."""
+    return seconds * (0.75 + jitter / 2)
+
+
+def _pause(error: Throttled, tries: int, now_epoch_seconds: float | None) -> Pause:
+    """Wait as long as the service says; when it says nothing, which is usual, 2 s, 4 s, 8 s, up to a minute."""
+    waits = [error.wait_seconds or 0.0]
+    if error.until_epoch_seconds is not None and now_epoch_seconds is not None:
+        waits.append(error.until_epoch_seconds - now_epoch_seconds)
+    named = max(waits)
+    if named > 0:
+        return Pause(min(named, LONGEST_NAMED_PAUSE_SECONDS), named=True)
+    growing = PAUSE_SECONDS * 2 ** min(tries, 10)
+    return Pause(min(growing, LONGEST_GUESSED_PAUSE_SECONDS), named=False)
