@@ -1,0 +1,68 @@
+"""What the engine asks: one request in, one answer out, with the gate, the token and the network in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from crawler.errors import Refused
+from crawler.model import Request, Response
+from crawler.transport.credentials import TokenOwner
+from crawler.transport.gate import Gate
+from crawler.transport.http import Http
+
+_SILENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+"""Answers that may come from in front of the API, and so do not tell that the token is good."""
+
+
+class Answer(Response, frozen=True):
+    """A response, and when its request was sent, by `Gate.time`: a pause needs to know which event it belongs to."""
+
+    sent_at_seconds: float = 0.0
+
+
+class Client:
+    """Sends for one source, and interprets nothing but the 401.
+
+    `requests` counts every request sent, for tokens too. `before_send` is called before each of them and may raise, for
+    budgets. Without `credentials` requests go without a token.
+    """
+
+    def __init__(
+        self, http: Http, gate: Gate, credentials: TokenOwner | None, before_send: Callable[[], None] | None = None
+    ) -> None:
+        self._http = http
+        self._gate = gate
+        self._credentials = credentials
+        self._before_send = before_send
+        self.requests = 0
+
+    async def ask(self, request: Request) -> Answer:
+        """Wait for the gate, send, and return the answer; after a 401 once more, with a fresh token.
+
+        Raises what the network (`Transient`, `BadPage`) or the token (`Refused`, `Throttled`, `Transient`) raises, and
+        whatever `before_send` raises.
+        """
+        await self._gate.enter(request.family)
+        if self._credentials is None:
+            return await self._send(request, None)
+        authorization = await self._credentials.authorization(self._send)
+        answer = await self._send(request, authorization)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._credentials.reject(authorization)
+            await self._gate.enter(request.family)
+            authorization = await self._credentials.authorization(self._send)
+            answer = await self._send(request, authorization)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            raise Refused(f"a fresh token was rejected as well ({request.family})")
+        if answer.status not in _SILENT and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._credentials.accept(authorization)
+        return answer
+
+    async def _send(self, request: Request, authorization: str | None = None) -> Answer:
+        if self._before_send is not None:
+            self._before_send()
+        self.requests += 1
+        sent_at_seconds = self._gate.time()
+        response = await self._http.send(request, authorization=authorization)
+        return Answer(response.status, response.headers, response.body, sent_at_seconds)

@@ -1,0 +1,154 @@
+"""The single owner of the token of one app.
+
+Tokens are dear: 50 exchanges in 12 hours an app, 30 an hour an address, refresh tokens good for one use (field report,
+1.2). So there is one owner, one exchange at a time, whose outcome all waiting workers share, a failed one included;
+and nothing but a token's age, or a 401 that rejects it, starts one (soundcloud/api #212: an app that exchanged on
+every 500 burnt all its tokens).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator
+from typing import Protocol
+
+from crawler.clock import Clock
+from crawler.errors import ProviderError, Refused, Throttled
+from crawler.model import Request, Response
+
+EARLY_SECONDS = 300.0
+FIRST_HOLD_SECONDS = 5.0
+LONGEST_HOLD_SECONDS = 900.0
+
+Send = Callable[[Request], Awaitable[Response]]
+
+
+class Token(Protocol):
+    """What a flow returns."""
+
+    @property
+    def access_token(self) -> str:
+        """Return the token that the API accepts."""
+        ...
+
+    @property
+    def expires_in_seconds(self) -> float:
+        """Return how long it lives, from its answer on."""
+        ...
+
+    @property
+    def refresh_token(self) -> str | None:
+        """Return what the next exchange may be asked with, once."""
+        ...
+
+
+Flow = Callable[[str | None], Generator[Request, Response, Token]]
+"""Given a refresh token or None: yields requests, is sent responses, returns a token, raises `ProviderError`."""
+
+
+class TokenOwner:
+    """Hands out `OAuth <token>`; `exchanges` counts the token requests sent."""
+
+    def __init__(self, flow: Flow, clock: Clock, *, early_seconds: float = EARLY_SECONDS) -> None:
+        self._flow = flow
+        self._clock = clock
+        self._early_seconds = early_seconds
+        self._lock = asyncio.Lock()
+        self._token: Token | None = None
+        self._authorization: str | None = None
+        self._refresh_at = self._expires_at = self._held_until = 0.0
+        self._failure: ProviderError | None = None
+        self._failures = 0
+        self._on_trial = False
+        self.exchanges = 0
+
+    def __repr__(self) -> str:
+        return f"TokenOwner(exchanges={self.exchanges})"
+
+    async def authorization(self, send: Send) -> str:
+        """Return the value of the Authorization header, exchanging for it through `send` when there is none.
+
+        Raises what the exchange raised, for a while without asking again: `Refused`, `Throttled` or `Transient`. An
+        early refresh that fails is no failure, as long as the old token lives.
+        """
+        if self._authorization and self._clock.monotonic_seconds() < self._refresh_at:
+            return self._authorization
+        if self._alive() and self._lock.locked():
+            return self._alive()
+        async with self._lock:
+            now = self._clock.monotonic_seconds()
+            if self._authorization and now < self._refresh_at:
+                return self._authorization
+            if now >= self._held_until:
+                await self._exchange(send)
+            return self._usable()
+
+    def _alive(self) -> str:
+        """Return the header of a token that may be old but has not expired, else an empty text."""
+        living = self._clock.monotonic_seconds() < self._expires_at
+        return self._authorization or "" if living else ""
+
+    def _usable(self) -> str:
+        alive = self._alive()
+        if alive:
+            return alive
+        if self._failure is None:
+            raise AssertionError("an exchange left neither a token nor a failure")
+        raise self._failure.with_traceback(None)
+
+    async def _exchange(self, send: Send) -> None:
+        """Run the flow once, and keep what came of it."""
+        try:
+            self._keep(await self._run(send))
+        except ProviderError as error:
+            self._failures += 1
+            self._failure = error
+            self._held_until = self._clock.monotonic_seconds() + self._hold_seconds(error)
+
+    async def _run(self, send: Send) -> Token:
+        flow = self._flow(self._token.refresh_token if self._token else None)
+        try:
+            request = next(flow)
+            while True:
+                self.exchanges += 1
+                request = flow.send(await send(request))
+        except StopIteration as ended:
+            token: Token = ended.value
+            return token
+
+    def _keep(self, token: Token) -> None:
+        now = self._clock.monotonic_seconds()
+        lifetime_seconds = token.expires_in_seconds
+        self._token = token
+        self._authorization = f"OAuth {token.access_token}"
+        self._expires_at = now + lifetime_seconds
+        self._refresh_at = self._expires_at - min(self._early_seconds, lifetime_seconds / 10)
+        self._failure = None
+        self._failures = 0
+
+    def _hold_seconds(self, error: ProviderError) -> float:
+        """Return how long nobody asks again: as long as the service says, else longer with every failure."""
+        guess = min(FIRST_HOLD_SECONDS * 2.0 ** (self._failures - 1), LONGEST_HOLD_SECONDS)
+        if not isinstance(error, Throttled):
+            return guess
+        until = (error.until_epoch_seconds or 0.0) - self._clock.epoch_seconds()
+        return max(guess, error.wait_seconds or 0.0, until)
+
+    def reject(self, authorization: str) -> None:
+        """Note that the API answered 401 to a token; the next `authorization` exchanges for another, once.
+
+        A token that was replaced meanwhile is nothing new. Raises `Refused` when the replacement is rejected as well,
+        before it was ever accepted: then it is not the token that is out, but the app.
+        """
+        if authorization != self._authorization:
+            return
+        if self._on_trial:
+            raise Refused("a fresh token was rejected as well")
+        self._on_trial = True
+        self._authorization = None
+        self._expires_at = 0.0
+
+    def accept(self, authorization: str) -> None:
+        """Note that the API accepted a token, so that a later 401 is worth an exchange again."""
+        if self._on_trial and authorization == self._authorization:
+            self._on_trial = False
