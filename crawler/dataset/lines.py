@@ -1,0 +1,43 @@
+"""The shapes of the lines, as contracts: exactly these keys in every line of a kind of file, nulls written out."""
+
+from __future__ import annotations
+
+from msgspec import Raw, Struct
+
+from crawler.model import Certificate, Detail, Id
+
+
+class NodeLine(Struct, forbid_unknown_fields=True, gc=False):
+    """A line of `nodes`: one per node, again only when a fuller object came."""
+
+    kind: str
+    id: Id
+    urn: str | None
+    source: str
+    depth: int
+    via: str
+    detail: Detail
+    observed_at: str
+    data: Raw
+
+
+class EdgeLine(Struct, forbid_unknown_fields=True, gc=False):
+    """A line of `edges`; `rank` is its place in the list that showed it, None for what no list showed."""
+
+    type: str
+    src_kind: str
+    src: Id
+    dst_kind: str
+    dst: Id
+    at: str | None
+    rank: int | None
+    via: str
+    source: str
+    observed_at: str
+
+
+class ListLine(Certificate, forbid_unknown_fields=True):
+    """A line of `lists`: how a listing ended."""
+
+
+SHAPES: dict[str, type[Struct]] = {"nodes": NodeLine, "edges": EdgeLine, "lists": ListLine}

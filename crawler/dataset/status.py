@@ -1,0 +1,103 @@
+"""How far a run has come: read from its frontier, also while it is being crawled, without changing anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crawler.config import Config, load
+from crawler.frontier.lock import holder
+from crawler.frontier.state import read_state
+
+LOCK = "lock"
+
+_ASIDE_KINDS = ("url", "tracks", "users")
+"""No nodes of the graph but ways to ask for them: one listing each."""
+
+
+def status(run: Path) -> dict[str, Any]:
+    """Return how far a run has come, ready for JSON.
+
+    `nodes`, `edges`, `lists` and `relations` are counts by kind, type, verdict, and relation and verdict. `pending`
+    counts the lists that are still to be read, `waiting` those set aside with a date, `parked` those given up until the
+    next start. `frontier_by_depth` counts nodes that wait to be expanded. `state` is "running", "finished" or
+    "stopped". Raises `ConfigError` when there is no run, `StorageError` when it cannot be read.
+    """
+    state = read_state(run / "frontier.sqlite")
+    totals, listings, meta = state["totals"], state["listings"], state["meta"]
+    fresh, frontier_by_depth = _fresh(state, _config(run))
+    pending = fresh + listings.get("open", 0)
+    waiting = listings.get("waiting", 0)
+    stopped = "stopped" if pending or waiting or not totals else "finished"
+    return {
+        "state": "running" if holder(run / LOCK) else stopped,
+        **{name: _positive(totals.get(name, {})) for name in ("nodes", "edges", "lists")},
+        "relations": {name: _positive(verdicts) for name, verdicts in totals.get("relations", {}).items()},
+        "pending": pending,
+        "waiting": waiting,
+        "parked": listings.get("parked", 0),
+        **{name: totals.get(name, 0) for name in ("requests", "retries", "pages", "skipped", "hidden", "unread")},
+        "duplicates": totals.get("duplicates", 0),
+        "frontier_by_depth": {str(depth): number for depth, number in sorted(frontier_by_depth.items())},
+        "started_at": meta.get("started_at"),
+        "updated_at": meta.get("updated_at"),
+        "shards": [
+            {"name": row.name, "bytes": row.committed_bytes, "lines": row.lines, "sealed": row.sealed}
+            for row in state["shards"]
+        ],
+    }
+
+
+def text(found: Mapping[str, Any], run: Path) -> str:
+    """Return what `status` found, for a person."""
+    depths = ", ".join(f"{number:,} at depth {depth}" for depth, number in found["frontier_by_depth"].items())
+    aside = f", {found['waiting']:,} waiting for a date, {found['parked']:,} given up until the next start"
+    size_bytes = sum(shard["bytes"] for shard in found["shards"])
+    rows = (
+        ("nodes", _counts(found["nodes"])),
+        ("edges", _counts(found["edges"])),
+        ("lists", _counts(found["lists"])),
+        ("to do", f"{found['pending']:,} lists{aside}"),
+        ("frontier", f"{depths or 'no'} nodes to expand"),
+        ("requests", f"{found['requests']:,}, {found['retries']:,} of them again"),
+        ("hidden", f"{found['hidden']:,} rows that the service cut away"),
+        ("records", f"{len(found['shards'])} shards, {size_bytes:,} bytes in {run / 'shards'}"),
+    )
+    return "\n".join([f"{run}: {found['state']}", *(f"  {name:<9} {words}" for name, words in rows)])
+
+
+def _config(run: Path) -> Config:
+    """Return the configuration of a run; it says how many lists a node has."""
+    path = run / "config.toml"
+    return load(path) if path.exists() else Config()
+
+
+def _fresh(state: Mapping[str, Any], config: Config) -> tuple[int, Counter[int]]:
+    """Return how many lists of the log are still to be begun, and how many of its nodes to be expanded, by depth."""
+    position, relations = state["position"], config.crawl.relations
+    lists_per_node = {"user": len(relations.user), "track": len(relations.track), "playlist": len(relations.playlist)}
+    lists_per_node |= dict.fromkeys(_ASIDE_KINDS, 1)
+    due, nodes = 0, Counter[int]()
+    for row, kind, depth, count in state["fresh"]:
+        wanted = lists_per_node.get(kind, 0) * count
+        if config.crawl.max_depth is not None and depth >= config.crawl.max_depth:
+            wanted = 0
+        if row == position["log_row"]:
+            wanted -= position["relation_index"] * count + position["log_index"]
+        if wanted > 0:
+            due += wanted
+            if depth >= 0:
+                nodes[depth] += count
+    return due, nodes
+
+
+def _positive(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: number for name, number in counts.items() if number}
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    largest_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    each = ", ".join(f"{number:,} {name}" for name, number in largest_first)
+    return f"{sum(counts.values()):,}" + (f" ({each})" if each else "")

@@ -1,0 +1,153 @@
+"""Checking a run against what the crawl promised. Reads everything, changes nothing.
+
+What is checked: every shard is there, as long as it was committed and, once sealed, hashed; its frames and lines are
+whole and as many as were counted; every line has exactly its keys; no node is given twice without becoming richer; no
+listing yields an edge twice or is certified twice; every listing has as many edges as its certificate, or the frontier,
+says; both ends of every edge are nodes; the totals agree. It needs about 16 bytes of memory per edge and 300 per list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from crawler.dataset.ledgers import EdgeCheck, ListCheck, NodeCheck
+from crawler.dataset.lines import SHAPES
+from crawler.dataset.reader import OPEN, blocks, place_of
+from crawler.errors import StorageError
+from crawler.frontier.rows import ShardRow
+from crawler.frontier.state import read_state
+
+PROBLEMS_SHOWN = 100
+
+_CHUNK_BYTES = 1 << 20
+
+
+def verify(run: Path) -> dict[str, Any]:
+    """Return `{"ok", "problems", "lines", "shards"}`: sentences for what is wrong, and counts of what was read.
+
+    A run may be verified while it is crawled; what is committed later is not looked at. At most `PROBLEMS_SHOWN`
+    problems are named, `problem_count` counts all. Raises `ConfigError` when there is no run, `StorageError` when its
+    frontier cannot be read.
+    """
+    path = run / "frontier.sqlite"
+    state, pending = _consistent(path)
+    nodes, lists = NodeCheck(), ListCheck(pending)
+    edges = EdgeCheck(nodes)
+    checks: dict[str, Callable[[Any], None]] = {"nodes": nodes.take, "edges": edges.take, "lists": lists.take}
+    problems: list[str] = [*_strays(run / "shards", state["shards"])]
+    counted: Counter[str] = Counter(dict.fromkeys(SHAPES, 0))
+    for kind in SHAPES:
+        for shard in state["shards"]:
+            if shard.kind == kind:
+                problems += _shard(run / "shards", shard, checks[kind], counted)
+    problems += [*nodes.problems(), *edges.problems(), *lists.problems(edges)]
+    problems += _totals(state["totals"], nodes.counts, edges.counts)
+    return {
+        "ok": not problems,
+        "problems": problems[:PROBLEMS_SHOWN],
+        "problem_count": len(problems),
+        "lines": dict(counted),
+        "shards": len(state["shards"]),
+    }
+
+
+def text(found: Mapping[str, Any], run: Path) -> str:
+    """Return what `verify` found, for a person."""
+    read = ", ".join(f"{number:,} {kind}" for kind, number in found["lines"].items())
+    verdict = "all is as promised" if found["ok"] else f"{found['problem_count']:,} problems"
+    head = f"{run}: {verdict}; read {read} in {found['shards']} shards"
+    return "\n".join([head, *(f"  {problem}" for problem in found["problems"])])
+
+
+def _consistent(path: Path) -> tuple[dict[str, Any], dict[tuple[str, str, int | str], int]]:
+    """Return the state and the pending listings of one and the same commit."""
+    while True:
+        state, pending = read_state(path), _pending(path)
+        if read_state(path)["totals"] == state["totals"]:
+            return state, pending
+
+
+def _pending(path: Path) -> dict[tuple[str, str, int | str], int]:
+    """Return how many edges each unfinished listing has given so far, by (relation, kind, id)."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+            rows = connection.execute("SELECT relation, kind, node, body FROM listings").fetchall()
+    except sqlite3.Error as error:
+        raise StorageError(f"{path} cannot be read: {error}") from error
+    return {(relation, kind, node): msgspec.json.decode(body)["distinct"] for relation, kind, node, body in rows}
+
+
+def _strays(folder: Path, shards: list[ShardRow]) -> Iterator[str]:
+    """Name files that nobody committed; an open one may be left by a kill, and the next start sets it aside."""
+    known = {shard.name for shard in shards}
+    for path in sorted(folder.iterdir()) if folder.exists() else ():
+        if path.name not in known and not path.name.endswith(OPEN):
+            yield f"{path.name}: the frontier does not know this file"
+
+
+def _shard(folder: Path, shard: ShardRow, take: Callable[[Any], None], counted: Counter[str]) -> Iterator[str]:
+    lines = 0
+    try:
+        yield from _file(folder, shard)
+        for block in blocks(folder, shard):
+            for record in _decode(shard, block, lines):
+                if isinstance(record, str):
+                    yield record
+                else:
+                    take(record)
+            lines += block.count(b"\n")
+    except StorageError as error:
+        yield str(error)
+    if lines != shard.lines:
+        yield f"{shard.name}: has {lines} lines, {shard.lines} were committed"
+    counted[shard.kind] += lines
+
+
+def _file(folder: Path, shard: ShardRow) -> Iterator[str]:
+    path = place_of(folder, shard)
+    length_bytes = path.stat().st_size
+    if shard.sealed and length_bytes > shard.committed_bytes:
+        yield f"{shard.name}: has {length_bytes} bytes, {shard.committed_bytes} were committed"
+    if shard.sealed and shard.sha256 != _sha256(path):
+        yield f"{shard.name}: is not what was sealed, its sha256 differs"
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _decode(shard: ShardRow, block: bytes, lines_before: int) -> list[Any]:
+    """Return the block's records, and a sentence in the place of each line that is none."""
+    decoder = msgspec.json.Decoder(SHAPES[shard.kind])
+    try:
+        return decoder.decode_lines(block)
+    except msgspec.DecodeError:
+        numbered = enumerate(block.splitlines(), lines_before + 1)
+        return [_decode_line(decoder, line, f"{shard.name}, line {number}") for number, line in numbered]
+
+
+def _decode_line(decoder: msgspec.json.Decoder[Any], line: bytes, place: str) -> Any:  # noqa: ANN401 - a record or a text
+    try:
+        return decoder.decode(line)
+    except msgspec.DecodeError as error:
+        return f"{place}: {error}"
+
+
+def _totals(totals: Mapping[str, Any], nodes: Mapping[str, int], edges: Mapping[str, int]) -> Iterator[str]:
+    for name, counts in (("nodes", nodes), ("edges", edges)):
+        stated = {kind: number for kind, number in totals.get(name, {}).items() if number}
+        for kind in sorted(stated.keys() | counts.keys()):
+            if stated.get(kind, 0) != counts.get(kind, 0):
+                yield f"{name}: {counts.get(kind, 0)} of {kind} are there, {stated.get(kind, 0)} were counted"
