@@ -1,0 +1,47 @@
+# All that is needed is Python 3.11 or later and make. `make crawl` first, `make test` before a change lands.
+
+PYTHON ?= python3
+RUN ?= runs/first
+BIN := .venv/bin
+
+.PHONY: crawl test test-all lint bench-sandbox lock
+
+crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
+	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
+
+test: .venv/installed-test lint  ## everything quick that must hold
+	$(BIN)/pytest -q -m "not slow"
+
+test-all: .venv/installed-test lint  ## and everything slow
+	$(BIN)/pytest -q
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
+	$(BIN)/python benchmarks/sandbox.py
+
+# An own environment, filled from the lock: every file that is installed has its hash there.
+.venv/made:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/installed: .venv/made requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/installed-test: .venv/installed requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	touch $@
+
+# For maintainers: choose versions anew. Needs uv.
+lock:
+	uv pip compile pyproject.toml --group build --universal --generate-hashes --no-annotate --no-header --upgrade \
+	    --python-version 3.11 --quiet --output-file requirements.lock
+	uv pip compile pyproject.toml --group test --universal --generate-hashes --no-annotate --no-header --upgrade \
+	    --python-version 3.11 --quiet --constraint requirements.lock --output-file requirements-test.lock
