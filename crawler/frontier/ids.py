@@ -66,7 +66,7 @@ class IdSet:
 def pack(values: Sequence[Id]) -> Packed:
     """Return (form, bytes): 8 bytes an id, little-endian, when all are integers, else a JSON array."""
     try:
-        packed = array("q", values)  # type: ignore[arg-type]
+        packed: array[int] = array("q", values)  # type: ignore[arg-type]
     except (TypeError, OverflowError):
         return "text", msgspec.json.encode(list(values))
     if sys.byteorder == "big":

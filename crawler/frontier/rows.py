@@ -40,7 +40,11 @@ class Run(Struct):
 
 
 class Progress(Struct):
-    """How far a listing has come; stored as JSON in its row. `rank` is the place of its next row."""
+    """How far a listing has come; stored as JSON in its row.
+
+    `rank` is the place of its next row, `barren` the number of pages in a row that showed nothing new, `failed` tells that
+    a certificate says so already.
+    """
 
     pages: int = 0
     visible: int = 0
@@ -55,6 +59,7 @@ class Progress(Struct):
     advertised: int | None = None
     first_at: str | None = None
     reason: str | None = None
+    failed: bool = False
 
 
 class Listing(Struct):

@@ -1,0 +1,169 @@
+"""The committer: the one coroutine that makes pages count. Shards first, the frontier second, never the reverse.
+
+    1  append the group's lines to the open shards, and sync them
+    2  one transaction: position, discoveries, listings, totals, each shard's committed length
+    3  publish what was sealed, and only now tell the others
+
+A group is whatever is waiting, at most `GROUP_PAGES_MAX` pages. After an error nothing is tried again: the crawl ends, and
+the next start recovers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from crawler.engine.ledger import Entry
+from crawler.frontier.rows import Change, Position, ShardRow
+from crawler.frontier.store import Frontier
+from crawler.shards.writer import KINDS, Lines, Shard, ShardWriter
+
+GROUP_PAGES_MAX = 64
+
+
+class Committer:
+    """Commits entries in the order in which they were submitted.
+
+    `spent` returns the number of requests sent since the process started; `on_commit` is called with the number of pages
+    and the last row of the log that have become durable.
+    """
+
+    def __init__(
+        self,
+        frontier: Frontier,
+        writer: ShardWriter,
+        totals: dict[str, Any],
+        spent: Callable[[], int],
+        on_commit: Callable[[int, int], None],
+    ) -> None:
+        self.totals = totals
+        self.commits = 0
+        self._frontier = frontier
+        self._writer = writer
+        self._spent = spent
+        self._requests_before: int = totals.get("requests", 0)
+        self._on_commit = on_commit
+        self._entries: deque[Entry] = deque()
+        self._arrived = asyncio.Event()
+        self._position = Position()
+        self._closing = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="shards")
+
+    def begin(self, position: Position, last_row: int) -> None:
+        """Start from a committed position."""
+        self._position = position
+        self._last_row = last_row
+
+    @property
+    def requests(self) -> int:
+        """Requests of the run so far: those of earlier starts that were committed, and those of this one."""
+        return self._requests_before + self._spent()
+
+    def submit(self, entry: Entry) -> None:
+        """Queue an entry; it becomes durable later, after all that were submitted before it."""
+        self._entries.append(entry)
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Commit groups until `close` is called and nothing is left. Raises `StorageError`."""
+        while True:
+            if not self._entries:
+                if self._closing:
+                    break
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            group = [self._entries.popleft() for _ in range(min(GROUP_PAGES_MAX, len(self._entries)))]
+            await self._whole(self._commit(group))
+        await self._whole(self._seal())
+
+    def close(self) -> None:
+        """Let `run` end once all that was submitted is committed; the open shards are sealed then."""
+        self._closing = True
+        self._arrived.set()
+
+    def abandon(self) -> None:
+        """Let `run` end after the commit that is under way; what was not committed needs no undoing."""
+        self._entries.clear()
+        self.close()
+
+    async def _whole(self, unit: Any) -> None:  # noqa: ANN401 - any coroutine
+        """Run one commit to its end, also when this coroutine is cancelled meanwhile: it is never cut in half."""
+        task = asyncio.ensure_future(unit)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await task
+            raise
+
+    async def _commit(self, group: list[Entry]) -> None:
+        shards = await self._in_thread(self._writer.write, _lines(group))
+        for entry in group:
+            self._count(entry.tally)
+        await self._move(group, shards)
+        pages = sum(1 for entry in group if entry.step)
+        self._on_commit(pages, self._last_row)
+
+    async def _seal(self) -> None:
+        shards = await self._in_thread(self._writer.seal_all)
+        await self._move([], shards)
+        self._thread.shutdown()
+
+    async def _move(self, group: list[Entry], shards: list[Shard]) -> None:
+        self.totals["requests"] = self.requests
+        change = _change(group, group[-1].position if group else self._position, shards)
+        change.totals = msgspec.json.encode(self.totals)
+        await self._frontier.commit(change)
+        self.commits += 1
+        self._position = change.position
+        if change.runs:
+            self._last_row = change.runs[-1].row
+        if any(shard.sealed for shard in shards):
+            await self._in_thread(self._writer.publish, shards)
+
+    def _count(self, tally: Mapping[tuple[str, ...], int]) -> None:
+        for path, number in tally.items():
+            place = self.totals
+            for name in path[:-1]:
+                place = place.setdefault(name, {})
+            place[path[-1]] = place.get(path[-1], 0) + number
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - the work's own
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def _lines(group: list[Entry]) -> dict[str, Lines]:
+    nodes = [line for entry in group for line in entry.nodes]
+    lists = [line for entry in group for line in entry.lists]
+    edges = [lines for entry in group for lines in entry.edges]
+    joined = (
+        Lines(b"".join(nodes), len(nodes)),
+        Lines(b"".join([lines.data for lines in edges]), sum([lines.count for lines in edges])),
+        Lines(b"".join(lists), len(lists)),
+    )
+    return dict(zip(KINDS, joined, strict=True))
+
+
+def _change(group: list[Entry], position: Position, shards: list[Shard]) -> Change:
+    ended = [entry.ended for entry in group if entry.ended]
+    listings = {entry.listing.id: entry.listing for entry in group if entry.listing is not None}
+    for listing_id in ended:
+        listings.pop(listing_id, None)
+    counts = {node: counts for entry in group for node, counts in entry.counts.items()}
+    settled = [node for entry in group for node in entry.settled]
+    return Change(
+        position=position,
+        runs=[run for entry in group for run in entry.runs],
+        listings=list(listings.values()),
+        ended=ended,
+        pages=[entry.page for entry in group if entry.page is not None],
+        counts=counts,
+        settled=settled,
+        shards=[ShardRow(s.name, s.kind, s.sequence, s.committed_bytes, s.lines, s.sealed, s.sha256) for s in shards],
+        totals=b"{}",
+    )

@@ -1,0 +1,132 @@
+"""The feeder: keeps the workers busy, ahead of the order in which pages will be applied, by at most `window` pages."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter
+
+from crawler.engine.backlog import Backlog
+from crawler.engine.flight import Flight, Skipped, Unsent
+from crawler.frontier.rows import Listing
+from crawler.policy import order
+
+_Turn = tuple[int, int, Flight]
+
+
+class Feeder:
+    """Chooses which pages to ask for next.
+
+    `outstanding` counts pages from their dispatch to their durable commit; it never passes `window` but for the one page
+    that the sequencer waits for.
+    """
+
+    def __init__(self, backlog: Backlog, window: int, long_list_pages: int) -> None:
+        self.ready: asyncio.Queue[Flight] = asyncio.Queue()
+        self.outstanding = 0
+        self.holding: Counter[int] = Counter()
+        self.drain_reason: str | None = None
+        self._airborne: set[Flight] = set()
+        self._backlog = backlog
+        self._window = window
+        self._long_list_pages = long_list_pages
+        self._turns: list[_Turn] = []
+        self._undispatched: list[_Turn] = []
+
+    @property
+    def turns(self) -> int:
+        """How many listings wait for a further turn."""
+        return len(self._turns)
+
+    def add_turn(self, listing: Listing) -> None:
+        """A listing wants a further page, at its `due_step`."""
+        if order.holds_depth(listing.progress.pages, self._long_list_pages):
+            self.holding[listing.depth] += 1
+        turn = (listing.due_step, listing.id, Flight(listing))
+        heapq.heappush(self._turns, turn)
+        heapq.heappush(self._undispatched, turn)
+
+    def head_turn(self) -> Flight | None:
+        """Return the listing whose turn is next."""
+        return self._turns[0][2] if self._turns else None
+
+    def take_turn(self) -> None:
+        """The head turn is being applied: forget it."""
+        listing = heapq.heappop(self._turns)[2].listing
+        if order.holds_depth(listing.progress.pages, self._long_list_pages):
+            self.holding[listing.depth] -= 1
+
+    def bars(self, depth: int) -> bool:
+        """Tell whether an unfinished listing of a smaller depth holds back the nodes of this one."""
+        return any(count and held < depth for held, count in self.holding.items())
+
+    def refill(self, step: int) -> None:
+        """Dispatch pages in the order in which they will be wanted, as far as that can be foretold."""
+        while self.outstanding < self._window and self.drain_reason is None:
+            flight = self._next(step + self.outstanding)
+            if flight is None:
+                return
+            self.dispatch(flight)
+
+    def dispatch(self, flight: Flight) -> None:
+        """Give a page to the workers, once. While draining it lands unsent."""
+        if flight.dispatched:
+            return
+        flight.dispatched = True
+        self.outstanding += 1
+        if self.drain_reason is not None:
+            flight.land(Unsent(self.drain_reason))
+        elif self.known_empty(flight):
+            flight.land(Skipped())
+        else:
+            self._airborne.add(flight)
+            self.ready.put_nowait(flight)
+
+    def drain(self, reason: str, grace_seconds: float) -> None:
+        """Ask for nothing more. What is not sent lands unsent now; what has not answered by the end of the grace, then."""
+        if self.drain_reason is not None:
+            return
+        self.drain_reason = reason
+        while not self.ready.empty():
+            self.ready.get_nowait().land(Unsent(reason))
+        asyncio.get_running_loop().call_later(grace_seconds, self._give_up)
+
+    def applied(self, flight: Flight) -> None:
+        """The page has been applied."""
+        self._airborne.discard(flight)
+
+    def landed(self, count: int) -> None:
+        """So many pages are committed."""
+        self.outstanding -= count
+
+    def known_empty(self, flight: Flight) -> bool:
+        """Tell whether a trusted count says that the listing has no rows; such a listing costs no request."""
+        counts = self._backlog.counts.get(flight.listing.node)
+        return counts is not None and counts.get(flight.listing.relation.name) == 0
+
+    def _next(self, step: int) -> Flight | None:
+        while self._undispatched and self._undispatched[0][2].dispatched:
+            heapq.heappop(self._undispatched)
+        turn = self._undispatched[0] if self._undispatched else None
+        if turn is not None and turn[0] <= step:
+            return turn[2]
+        fresh = self._backlog.depth_ahead()
+        if turn is not None and (fresh is None or self.bars(fresh)):
+            return turn[2]
+        return self._next_fresh() or (turn[2] if turn is not None else None)
+
+    def _next_fresh(self) -> Flight | None:
+        while (flight := self._backlog.look_ahead()) is not None:
+            if not self.known_empty(flight):
+                return flight
+            self.dispatch(flight)
+        return None
+
+    def _give_up(self) -> None:
+        for flight in self._airborne:
+            flight.land(Unsent(self.drain_reason or ""))
+
+
+def window_of(workers: int) -> int:
+    """Return how many pages may be under way: enough that a slow answer or a commit leaves no worker idle."""
+    return 4 * workers

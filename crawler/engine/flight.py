@@ -1,0 +1,83 @@
+"""A flight: one page of a listing on its way, from being chosen to being applied."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from crawler.frontier.rows import Listing, Position
+from crawler.model import Page, Task, Verdict
+
+
+class Landed(Struct, frozen=True):
+    """The page arrived. `observed_at` is ISO 8601 in UTC; `retries` counts the requests that failed before."""
+
+    page: Page
+    observed_at: str
+    retries: int = 0
+
+
+class Ended(Struct, frozen=True):
+    """The listing is over without a page: a final answer, or nothing more to try."""
+
+    verdict: Verdict
+    reason: str | None
+    observed_at: str
+    retries: int = 0
+
+
+class Postponed(Struct, frozen=True):
+    """The request failed too often for now; ask again in `delay_seconds`."""
+
+    delay_seconds: float
+    reason: str
+    observed_at: str
+    retries: int = 0
+
+
+class Unsent(Struct, frozen=True):
+    """The request was never sent, because a limit of the run is reached."""
+
+    reason: str
+
+
+class Skipped(Struct, frozen=True):
+    """The request was not worth sending: a trusted count says that the listing is empty."""
+
+
+Outcome = Landed | Ended | Postponed | Unsent | Skipped
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """`after` is where the log is read on once this page is applied; None for a listing that takes a further turn."""
+
+    listing: Listing
+    after: Position | None = None
+    tries: int = 0
+    dispatched: bool = False
+    outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def task(self) -> Task:
+        """The page to ask for."""
+        return Task(self.listing.node, self.listing.relation, self.listing.cursor)
+
+    @property
+    def name(self) -> str:
+        """How messages name this page: `followers of user 42, page 3`."""
+        node = self.listing.node
+        return f"{self.listing.relation.name} of {node.kind} {node.id}, page {self.listing.progress.pages + 1}"
+
+    def land(self, outcome: Outcome) -> None:
+        """Hand the outcome to whoever waits for it."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def fail(self, error: BaseException) -> None:
+        """Hand an error on that ends the crawl."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+            self.outcome.exception()

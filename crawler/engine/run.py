@@ -1,0 +1,164 @@
+"""A run: the engine's parts joined over one run folder. Opening it recovers it; there is no other way to start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from msgspec import Struct
+
+from crawler.clock import Clock, iso
+from crawler.engine.backlog import Backlog, Sourced
+from crawler.engine.committer import Committer
+from crawler.engine.feeder import Feeder, window_of
+from crawler.engine.ledger import Ledger
+from crawler.engine.sequencer import Rules, Sequencer
+from crawler.engine.supervisor import Ending, Supervisor
+from crawler.engine.worker import Crew, Source
+from crawler.errors import StorageError
+from crawler.frontier.known import Known
+from crawler.frontier.rows import ShardRow
+from crawler.frontier.store import Frontier, Start
+from crawler.model import Item, Relation
+from crawler.shards.files import Files
+from crawler.shards.recovery import recover
+from crawler.shards.writer import Compression, Shard, ShardWriter
+
+_REPLAY_ROWS = 1024
+
+
+class Settings(Struct, frozen=True):
+    """What a run needs to know. `relations` gives the listings to read by kind of node, in order; None means no limit.
+
+    `empty_data` is the `data` object of a node of which only the id is known, as JSON.
+    """
+
+    relations: Mapping[str, Sequence[Sourced]]
+    empty_data: bytes
+    workers: int = 32
+    depth_max: int | None = None
+    nodes_max: int | None = None
+    seconds_max: float | None = None
+    pages_per_list_max: int | None = None
+    long_list_pages: int = 64
+    hydrate: tuple[str, ...] = ()
+    compression: Compression = "zstd"
+    shard_bytes_max: int = 128 << 20
+
+
+class Run:
+    """One run folder, opened. Use `async with Run(...) as run`, then `await run.crawl()`.
+
+    `spent` returns the requests sent since the process started. Entering raises `StorageError` when committed bytes are
+    missing, `ConfigError` when a later version wrote the frontier.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        sources: Mapping[str, Source],
+        clock: Clock,
+        jitter: Callable[[], float],
+    ) -> None:
+        self.recovered: list[str] = []
+        self._folder = folder
+        self._settings = settings
+        self._sources = sources
+        self._clock = clock
+        self._jitter = jitter
+        self._stack = AsyncExitStack()
+        self._unreadable = 0
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            files = stack.enter_context(Files())
+            shards_folder = self._folder / "shards"
+            files.make_folder(shards_folder)
+            self.frontier = await stack.enter_async_context(Frontier(self._folder / "frontier.sqlite"))
+            start = await self.frontier.start(self._relations())
+            shards = [_shard(row) for row in start.shards]
+            self.recovered = recover(files, shards_folder, shards, self._folder / "set-aside")
+            settings = self._settings
+            writer = ShardWriter(files, shards_folder, settings.compression, settings.shard_bytes_max)
+            writer.resume(shards)
+            await self._join(start, writer)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:  # noqa: ANN401 - as the exit stack takes them
+        await self._stack.__aexit__(*error)
+
+    def seed(self, items: Sequence[Item], network: str, source: str) -> int:
+        """Enter seeds; those that are known already are passed over. Return how many are new."""
+        entry = self.ledger.seeds(items, network, source, (iso(self._clock.now()), self.sequencer.position))
+        if entry.runs:
+            self.sequencer.enter(entry)
+        return sum(len(run.ids) for run in entry.runs)
+
+    async def crawl(self) -> Ending:
+        """Crawl until all is done or something stops it. On return, or raise, all that was applied is durable."""
+        settings = self._settings
+        supervisor = Supervisor(self.sequencer, self.feeder, self.committer, self.crew, settings.workers)
+        return await supervisor.run(settings.seconds_max)
+
+    def spent(self) -> int:
+        """Return the requests sent by all sources since the process started."""
+        return sum(source.client.requests for source in self._sources.values())
+
+    def keep_unreadable(self, name: str, body: bytes, reason: str) -> None:
+        """Keep an answer that nobody understands, under `RUN/unreadable/`, with what was asked and why it does not fit."""
+        self._unreadable += 1
+        folder = self._folder / "unreadable"
+        stamp = iso(self._clock.now()).replace(":", "")
+        path = folder / f"{stamp}-{self._unreadable:06d}.body"
+        try:
+            folder.mkdir(exist_ok=True)
+            path.write_bytes(body)
+            path.with_suffix(".txt").write_text(f"{name}\n{reason}\n", encoding="utf-8")
+        except OSError as error:
+            message = f"could not keep an unreadable answer in {folder}: {error.strerror}"
+            raise StorageError(message) from error
+
+    def _relations(self) -> dict[tuple[str, str, str], Relation]:
+        return {
+            (name, relation.kind, relation.name): relation
+            for name, source in self._sources.items()
+            for relation in source.provider.relations
+        }
+
+    async def _join(self, start: Start, writer: ShardWriter) -> None:
+        settings = self._settings
+        known = Known()
+        self.backlog = Backlog(self.frontier, settings.relations, settings.depth_max, start.position, dict(start.counts))
+        await self._replay(known, start)
+        last_listing = int(start.totals.get("last_listing", 0))
+        self.ledger = Ledger(known, start.last_row, last_listing, settings.pages_per_list_max, settings.empty_data)
+        self.feeder = Feeder(self.backlog, window_of(settings.workers), settings.long_list_pages)
+        self.committer = Committer(self.frontier, writer, start.totals, self.spent, self._landed)
+        self.committer.begin(start.position, start.last_row)
+        rules = Rules(settings.long_list_pages, settings.nodes_max, settings.hydrate)
+        self.sequencer = Sequencer(self.feeder, self.backlog, self.ledger, self.committer, self._clock, rules)
+        self.sequencer.begin(start.position, start.listings, sum(Counter(start.totals.get("nodes", {})).values()))
+        self.crew = Crew(self.feeder, self._sources, self._clock, self._jitter, self.keep_unreadable)
+
+    async def _replay(self, known: Known, start: Start) -> None:
+        """Rebuild what is known from the log."""
+        row = 0
+        while runs := await self.frontier.claim(row + 1, _REPLAY_ROWS):
+            for run in runs:
+                known.replay(run)
+                self.backlog.logged([run], committed=True)
+                self.backlog.forget_before(start.position, run)
+            row = runs[-1].row
+
+    def _landed(self, pages: int, row: int) -> None:
+        self.feeder.landed(pages)
+        self.backlog.committed(row)
+
+
+def _shard(row: ShardRow) -> Shard:
+    return Shard(*row)

@@ -1,0 +1,123 @@
+"""A worker: takes a flight, asks its source for the page, and lands what came of it. Many run side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from crawler.clock import Clock, iso
+from crawler.engine.feeder import Feeder
+from crawler.engine.flight import Ended, Flight, Landed, Postponed, Unsent
+from crawler.errors import BadPage, ProviderError, Refused
+from crawler.model import Provider, Request, Response
+from crawler.policy import retry
+
+
+class Client(Protocol):
+    """What sends a request: waits for the rate, adds the credential, counts."""
+
+    requests: int
+
+    async def ask(self, request: Request) -> Response:
+        """Send a request and return its answer, whatever its status. Raises `ProviderError`."""
+        ...
+
+    def pause(self, family: str, seconds: float, reason: str) -> None:
+        """Let no request of the family pass for some seconds."""
+        ...
+
+
+class Source(Struct):
+    """One service: its dialect and the way to it."""
+
+    provider: Provider
+    client: Client
+
+
+class LimitReachedError(Exception):
+    """Raised by a client's budget instead of sending: the run has used up what it may."""
+
+
+class Crew:
+    """All workers of a crawl. `errors` counts failed requests by the name of the failure.
+
+    `jitter` returns a number from 0 up to 1 at each call. `unreadable` is called with a flight's name and the body of an
+    answer that nobody understands.
+    """
+
+    def __init__(
+        self,
+        feeder: Feeder,
+        sources: Mapping[str, Source],
+        clock: Clock,
+        jitter: Callable[[], float],
+        unreadable: Callable[[str, bytes, str], None],
+    ) -> None:
+        self.errors: Counter[str] = Counter()
+        self._feeder = feeder
+        self._sources = sources
+        self._clock = clock
+        self._jitter = jitter
+        self._unreadable = unreadable
+
+    async def work(self) -> None:
+        """Serve flights for ever; cancelled when the crawl ends."""
+        while True:
+            flight = await self._feeder.ready.get()
+            try:
+                await self._fly(flight)
+            except Exception as bug:
+                bug.add_note(f"while reading {flight.name}")
+                flight.fail(bug)
+
+    async def _fly(self, flight: Flight) -> None:
+        source = self._sources[flight.listing.source]
+        response: Response | None = None
+        request = source.provider.request(flight.task)
+        try:
+            response = await source.client.ask(request)
+            page = source.provider.parse(flight.task, response)
+        except LimitReachedError as reached:
+            flight.land(Unsent(str(reached)))
+        except Refused as error:
+            error.add_note(f"while reading {flight.name}")
+            flight.fail(error)
+        except ProviderError as error:
+            if isinstance(error, BadPage) and response is not None:
+                self._unreadable(flight.name, response.body, str(error))
+            self._failed(flight, source, request, error)
+        else:
+            flight.land(Landed(page, iso(self._clock.now()), flight.tries))
+
+    def _failed(self, flight: Flight, source: Source, request: Request, error: ProviderError) -> None:
+        self.errors[type(error).__name__] += 1
+        decision = retry.decide(
+            error,
+            tries=flight.tries,
+            set_asides=flight.listing.progress.set_asides,
+            jitter=self._jitter(),
+            now_epoch_seconds=self._clock.epoch_seconds(),
+        )
+        now = iso(self._clock.now())
+        if isinstance(decision, retry.Finish):
+            flight.land(Ended(decision.verdict, decision.reason, now, flight.tries))
+            return
+        flight.tries += 1
+        if isinstance(decision, retry.SetAside):
+            flight.land(Postponed(decision.delay_seconds, str(error), now, flight.tries))
+        elif isinstance(decision, retry.Pause):
+            source.client.pause(request.family, decision.delay_seconds, str(error))
+            self._again(flight)
+        else:
+            asyncio.get_running_loop().call_later(decision.delay_seconds, self._again, flight)
+
+    def _again(self, flight: Flight) -> None:
+        """Ask again, in the same place of the order; nobody sleeps meanwhile."""
+        if self._feeder.drain_reason is not None:
+            flight.land(Unsent(self._feeder.drain_reason))
+        else:
+            self._feeder.ready.put_nowait(flight)
