@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from crawler.engine.progress import WIDTH_COLUMNS, Display, Snapshot, clock_text, plain_line, summary, table
+
+BUSY = Snapshot(
+    elapsed_seconds=3723,
+    requests=12_345,
+    requests_per_second=48.2,
+    retries=15,
+    nodes={"user": 81_306, "track": 4_567},
+    edges={"follows": 1_768_135, "likes": 345_678},
+    edges_per_second=9_876.5,
+    lists={"complete": 12_000, "gone": 34},
+    frontier_by_depth={depth: 10**depth for depth in range(9)},
+    pages_due=54_321,
+    errors={"throttled": 3},
+    rate_in_force="50/s",
+    state="paused until 12:00:00 because the service asked for it",
+    eta_seconds=1234,
+    depth=2,
+    source="the sandbox",
+)
+FACTS = ["12,345", "48.2/s", "81,306", "1,768,135", "54,321", "throttled", "50/s", "1:02:03", "0:20:34", "paused until"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def drawn(snapshot: Snapshot) -> str:
+    """Return the panel as it looks on a wide, colourless terminal."""
+    console = Console(width=200, file=io.StringIO(), color_system=None)
+    console.print(table(snapshot))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_the_panel_shows_what_a_watcher_asks_for(fact: str) -> None:
+    """Requests, edges, nodes, pages due, errors, the rate in force, the state and both times are on the panel."""
+    assert fact in drawn(BUSY)
+
+
+def test_the_panel_fits_80_columns() -> None:
+    """No line is wider than a plain terminal, whatever the numbers."""
+    assert max(len(line) for line in drawn(BUSY).splitlines()) <= WIDTH_COLUMNS
+
+
+def test_the_panel_folds_what_lies_deep() -> None:
+    """Nine depths do not make nine lines; the deepest are added up."""
+    assert "depth 5" in drawn(BUSY)
+    assert "depth 6" not in drawn(BUSY)
+    assert "deeper" in drawn(BUSY)
+    assert "111,000,000" in drawn(BUSY)
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_a_plain_line_says_the_same(fact: str) -> None:
+    """The line for files and pipes tells what the panel tells."""
+    assert fact.replace("81,306", "85,873").replace("1,768,135", "2,113,813") in plain_line(BUSY)
+
+
+def test_a_plain_line_is_one_line_of_ascii() -> None:
+    """It goes to files and pipes of any encoding."""
+    assert plain_line(BUSY).isascii()
+    assert "\n" not in plain_line(BUSY)
+
+
+def test_an_unknown_end_is_called_unknown() -> None:
+    """Nobody is told a time that nobody knows."""
+    assert "time left unknown" in plain_line(Snapshot())
+    assert "time left unknown" in drawn(Snapshot())
+
+
+async def test_plain_lines_come_at_the_start_at_intervals_and_at_the_end() -> None:
+    """Without a terminal there is a line at once, one every interval, and the last word."""
+    stream, looks = io.StringIO(), iter(range(1000))
+    async with Display(lambda: Snapshot(requests=next(looks)), stream, line_seconds=0.01):
+        await asyncio.sleep(0)
+        assert stream.getvalue().count("\n") == 1
+        await asyncio.sleep(0.1)
+        so_far = stream.getvalue().count("\n")
+        assert so_far > 2
+    assert stream.getvalue().count("\n") == so_far + 1
+    assert f"| {so_far} requests" in stream.getvalue().splitlines()[-1]
+
+
+async def test_a_terminal_gets_the_panel() -> None:
+    """On a terminal the panel is drawn instead of lines, with the last state at the end."""
+    stream = Terminal()
+    async with Display(lambda: BUSY, stream):
+        pass
+    assert "the sandbox" in stream.getvalue()
+    assert "╰" in stream.getvalue()
+
+
+async def test_a_broken_stream_does_not_stop_the_crawl() -> None:
+    """Who closes the terminal's window loses the display and not the crawl."""
+    stream = io.StringIO()
+    async with Display(lambda: BUSY, stream, line_seconds=0.01):
+        stream.close()
+        await asyncio.sleep(0.03)
+
+
+async def test_an_error_inside_passes_through() -> None:
+    """The display neither hides nor changes what ends a crawl."""
+    with pytest.raises(ZeroDivisionError):
+        async with Display(lambda: BUSY, io.StringIO()):
+            _ = 1 / 0
+
+
+def test_a_finished_crawl_says_what_was_found_and_where_it_lies() -> None:
+    """The summary has the counts, the folder of records, the log, and the command that checks them."""
+    said = summary(BUSY, Path("runs/first"), finished=True, reason=None)
+    for fact in ("Done", "85,873", "2,113,813", "34 not whole", "runs/first/shards", "runs/first/log.jsonl"):
+        assert fact in said
+    assert "crawler verify runs/first" in said
+
+
+def test_a_stopped_crawl_says_why_and_how_to_go_on() -> None:
+    """The summary of a crawl that did not finish never says that it did."""
+    said = summary(BUSY, Path("runs/first"), finished=False, reason="max_requests = 100 is reached")
+    assert "Done" not in said
+    assert "max_requests = 100 is reached" in said
+    assert "crawler crawl runs/first" in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00:00"), (59.9, "0:00:59"), (3600, "1:00:00"), (360_000, "100:00:00")]
+)
+def test_durations_are_hours_minutes_and_seconds(seconds: float, text: str) -> None:
+    """Days are hours too, and fractions are dropped."""
+    assert clock_text(seconds) == text
