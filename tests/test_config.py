@@ -53,7 +53,7 @@ def test_what_is_written_is_read_back(overrides: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    "text, sentence",
     [
         ("[crawl]\nmax_dept = 1", 'unknown key "max_dept" in [crawl]; did you mean "max_depth"?'),
         ("[crawll]", 'unknown section or key "crawll"; did you mean "crawl"?'),
@@ -123,7 +123,7 @@ def test_an_override_of_none_takes_a_limit_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    "key, value",
     [
         ("crawl.relations.user", ["followings", "followers"]),
         ("crawl.hydrate", "undescribed"),
@@ -139,7 +139,7 @@ def test_another_question_is_another_run(key: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    "key, value",
     [
         ("crawl.workers", 4),
         ("crawl.max_requests", 9),

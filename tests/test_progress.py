@@ -134,7 +134,7 @@ def test_a_stopped_crawl_says_why_and_how_to_go_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00:00"), (59.9, "0:00:59"), (3600, "1:00:00"), (360_000, "100:00:00")]
+    "seconds, text", [(0, "0:00:00"), (59.9, "0:00:59"), (3600, "1:00:00"), (360_000, "100:00:00")]
 )
 def test_durations_are_hours_minutes_and_seconds(seconds: float, text: str) -> None:
     """Days are hours too, and fractions are dropped."""

@@ -12,7 +12,7 @@ from crawler.seeds import ID_MAX, parse, read_seeds
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "identity"),
+    "text, kind, identity",
     [
         ("1", "user", 1),
         ("user:1", "user", 1),
