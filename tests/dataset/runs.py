@@ -1,0 +1,48 @@
+"""Run folders for the readers: crawled from the toy world, then damaged in one particular way."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import zstandard
+
+from crawler.config import Config, dumps, with_overrides
+from tests.engine.toy import ToyClient, World, crawl, settings
+
+RELATIONS = {
+    "crawl.relations.user": ["followers", "followings", "likes_tracks"],
+    "crawl.relations.track": ["favoriters"],
+    "crawl.relations.playlist": [],
+}
+
+Lines = list[bytes]
+
+
+def crawled(folder: Path, requests_max: int | None = None, **changes: object) -> Path:
+    """Crawl the toy world into a folder, to the end or until so many requests."""
+    client = ToyClient(World(1, 40, 20), 1, requests_max)
+    asyncio.run(crawl(folder, client, [3], settings(empty_data=b"{}", **changes)))
+    (folder / "config.toml").write_text(dumps(with_overrides(Config(), RELATIONS)), encoding="utf-8")
+    return folder
+
+
+def shard(folder: Path, kind: str) -> Path:
+    """Return the first shard of a kind."""
+    return next((folder / "shards").glob(f"{kind}-000000.ndjson*"))
+
+
+def rewrite(folder: Path, kind: str, change: Callable[[Lines], Lines]) -> None:
+    """Change the lines of a shard, and the frontier's row with it, so that only the lines are wrong."""
+    path = shard(folder, kind)
+    text = zstandard.ZstdDecompressor().stream_reader(path.read_bytes(), read_across_frames=True).read()
+    lines = change(text.splitlines(keepends=True))
+    data = zstandard.ZstdCompressor().compress(b"".join(lines))
+    path.write_bytes(data)
+    values = (len(data), len(lines), hashlib.sha256(data).hexdigest(), path.name)
+    with closing(sqlite3.connect(folder / "frontier.sqlite")) as connection, connection:
+        connection.execute("UPDATE shards SET committed_bytes = ?, lines = ?, sha256 = ? WHERE name = ?", values)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crawler.config import Config, dumps, with_overrides
+from crawler.dataset.reader import records
+from crawler.dataset.status import LOCK, status, text
+from crawler.errors import ConfigError
+from crawler.frontier.lock import hold
+from tests.dataset.runs import RELATIONS, crawled
+
+
+def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path) -> None:
+    """The counts are those of the records, nothing is pending, and the state says so."""
+    run = crawled(tmp_path / "run")
+    found = status(run)
+    assert found["state"] == "finished"
+    assert (found["pending"], found["waiting"], found["parked"], found["frontier_by_depth"]) == (0, 0, 0, {})
+    assert found["nodes"] == {"user": 40, "track": 20}
+    assert sum(found["edges"].values()) == sum(1 for _ in records(run, "edges"))
+    assert found["lists"] == {"complete": 140}
+    assert found["relations"]["favoriters"] == {"complete": 20}
+
+
+@pytest.mark.parametrize("requests_max", [1, 7, 50, 150])
+def test_a_stopped_run_counts_every_list_that_is_left(tmp_path: Path, requests_max: int) -> None:
+    """Lists ended and lists pending add up to the lists of all nodes known so far."""
+    found = status(crawled(tmp_path / "run", requests_max))
+    known = 3 * found["nodes"].get("user", 0) + found["nodes"].get("track", 0)
+    assert found["state"] == "stopped"
+    assert found["pending"] > 0
+    assert sum(found["lists"].values()) + found["pending"] == known
+
+
+def test_nodes_at_the_depth_limit_are_not_waited_for(tmp_path: Path) -> None:
+    """Nodes that lie at max_depth are never expanded, so they are not pending."""
+    run = crawled(tmp_path / "run", depth_max=1)
+    config = with_overrides(Config(), {**RELATIONS, "crawl.max_depth": 1})
+    (run / "config.toml").write_text(dumps(config), encoding="utf-8")
+    assert status(run)["state"] == "finished"
+
+
+def test_a_run_in_other_hands_is_running(tmp_path: Path) -> None:
+    """While a process holds the run, its state is "running", and reading it needs no lock."""
+    run = crawled(tmp_path / "run", 50)
+    with hold(run / LOCK, "2026-11-21T11:00:00Z"):
+        assert status(run)["state"] == "running"
+    assert status(run)["state"] == "stopped"
+
+
+def test_the_status_is_json_and_text(tmp_path: Path) -> None:
+    """It survives JSON unchanged, and its text names the folder, the state and the counts."""
+    run = crawled(tmp_path / "run")
+    found = status(run)
+    assert json.loads(json.dumps(found)) == found
+    said = text(found, run)
+    assert said.startswith(f"{run}: finished")
+    assert "40 user" in said
+
+
+def test_a_folder_without_a_run_is_a_config_error(tmp_path: Path) -> None:
+    """Whoever mistypes the folder is told that there is no run in it, and nothing is made there."""
+    with pytest.raises(ConfigError, match="is no run folder"):
+        status(tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
