@@ -161,13 +161,13 @@ def _resolved(response: Response, family: str) -> Page:
 def _named(served: dict[str, object]) -> tuple[str, Id]:
     """Return kind and id of an object that /resolve served instead of a redirect."""
     kind = served.get("kind")
-    if kind not in {"user", "track", "playlist"}:
+    if not isinstance(kind, str) or kind not in {"user", "track", "playlist"}:
         raise Unreadable("the address resolves to something that is no user, track or playlist")
     for name in ("id", "urn"):
         found = served.get(name)
-        identity = read_id(found, str(kind)) if isinstance(found, int | str) else None
+        identity = read_id(found, kind) if isinstance(found, int | str) else None
         if identity is not None:
-            return str(kind), identity
+            return kind, identity
     raise Unreadable("the address resolves to an object without an id")
 
 

@@ -7,7 +7,7 @@ failure of the network becomes `Transient` here, once; no message tells more tha
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -31,6 +31,14 @@ class ForeignHost(AssertionError):  # noqa: N818 - a bug of the caller, never an
     """A request was about to leave for another host than the configured one."""
 
 
+class Timeouts(NamedTuple):
+    """How long a request may take in all, until it is connected, and between two pieces of its answer."""
+
+    total_seconds: float = 60.0
+    connect_seconds: float = 15.0
+    read_seconds: float = 30.0
+
+
 class Http:
     """A client for one API, and for the token endpoint that belongs to it. An async context manager.
 
@@ -38,15 +46,13 @@ class Http:
     Raises `ConfigError` for an address that is not https, unless it is this machine's own.
     """
 
-    def __init__(  # noqa: PLR0913 - limits of one connection belong together
+    def __init__(
         self,
         base_url: str,
         *,
         token_url: str | None = None,
         connections: int = 32,
-        timeout_seconds: float = 60.0,
-        connect_timeout_seconds: float = 15.0,
-        read_timeout_seconds: float = 30.0,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - it cannot be changed
         contact: str = "",
         largest_body: int = LARGEST_BODY,
     ) -> None:
@@ -54,7 +60,7 @@ class Http:
         self._token_origin = origin_of(token_url) if token_url else None
         self._connections = connections
         self._timeout = aiohttp.ClientTimeout(
-            timeout_seconds, sock_connect=connect_timeout_seconds, sock_read=read_timeout_seconds
+            timeouts.total_seconds, sock_connect=timeouts.connect_seconds, sock_read=timeouts.read_seconds
         )
         self._headers = {"User-Agent": user_agent(contact), "Accept": "application/json"}
         self._largest_body = largest_body

@@ -308,7 +308,15 @@ def test_resolve_to_the_object() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"location": 5}, {"location": "https://h/groups/1"}, {"location": "https://h/x?client_id=SECRET"}, {}, []]
+    "body",
+    [
+        {"location": 5},
+        {"location": "https://h/groups/1"},
+        {"kind": []},
+        {"location": "https://h/x?client_id=SECRET"},
+        {},
+        [],
+    ],
 )
 def test_resolve_to_nothing_known(body: object) -> None:
     """An address that leads to no user, track or playlist is a bad page, whose message has no secret."""

@@ -12,7 +12,7 @@ from crawler.model import Request, Response
 from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
 from crawler.transport.gate import Gate
-from crawler.transport.http import ForeignHost, Http, origin_of, user_agent
+from crawler.transport.http import ForeignHost, Http, Timeouts, origin_of, user_agent
 
 from .virtual import FakeClock
 
@@ -176,7 +176,7 @@ async def test_slow_answers_end(serve: Serve) -> None:
         return web.Response()
 
     base = await serve(handler)
-    async with Http(base, timeout_seconds=0.05) as http:
+    async with Http(base, timeouts=Timeouts(0.05)) as http:
         with pytest.raises(Transient):
             await http.send(Request(base + "/", "x"))
     released.set()
