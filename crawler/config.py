@@ -58,7 +58,11 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Relations(_Section, frozen=True):
-    """[crawl.relations]: which lists are followed from a node of each kind, in this order."""
+    """[crawl.relations]: which lists are followed from a node of each kind, in this order.
+
+    "profile", put first, asks for each user's own object: one request more a user, and its counts, the only ones that can
+    be trusted, spare every list that is known to be empty.
+    """
 
     user: tuple[str, ...] = USER_RELATIONS
     track: tuple[str, ...] = TRACK_RELATIONS
@@ -148,7 +152,7 @@ _TABLES: Mapping[str, type[Struct]] = {
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "crawl.sources": get_args(Source),
     "crawl.hydrate": get_args(Hydrate),
-    "crawl.relations.user": USER_RELATIONS,
+    "crawl.relations.user": ("profile", *USER_RELATIONS),
     "crawl.relations.track": TRACK_RELATIONS,
     "crawl.relations.playlist": PLAYLIST_RELATIONS,
     "shards.compression": get_args(Compression),

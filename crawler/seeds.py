@@ -52,8 +52,8 @@ def parse(text: str, place: str) -> Seed:
     """Return the seed that a text means; `place` (file and line) stands in front of the sentence of a `ConfigError`."""
     kind, number = _numbered(text)
     if kind:
-        if not 0 < int(number) <= ID_MAX:
-            raise ConfigError(f'{place}: "{text}" is no id: ids go from 1 to {ID_MAX}')
+        if int(number) > ID_MAX:
+            raise ConfigError(f'{place}: "{text}" is no id: ids go up to {ID_MAX}')
         return Seed(kind, int(number), text)
     url = _public_url(text)
     if url is None:

@@ -55,6 +55,7 @@ class Ledger:
     def __init__(self, known: Known, last_row: int, last_listing: int, pages_max: int | None, empty_data: bytes) -> None:
         self.known = known
         self.last_row = last_row
+        self.unresolved: list[tuple[str, str]] = []
         self._last_listing = last_listing
         self._pages_max = pages_max
         self._empty_data = empty_data
@@ -110,6 +111,8 @@ class Ledger:
         if progress.failed:
             entry.tally["lists", "failed"] -= 1
             entry.tally["relations", listing.relation.name, "failed"] -= 1
+        if listing.relation.name == "resolve" and ended.verdict != "complete":
+            self.unresolved.append((str(listing.node.id), ended.reason or ended.verdict))
         progress.failed = ended.verdict == "failed"
         if progress.failed:
             listing.state = "parked"
@@ -223,6 +226,9 @@ class Ledger:
 
     def _verdict(self, listing: Listing, page: Page) -> Verdict | None:
         progress = listing.progress
+        if page.next is None and progress.unread:
+            progress.reason = f"{progress.unread} rows could not be read"
+            return "short"
         if page.next is None:
             return "complete"
         if self._pages_max is not None and progress.pages >= self._pages_max:

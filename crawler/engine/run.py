@@ -99,15 +99,29 @@ class Run:
             self.sequencer.enter(entry)
         return sum(len(run.ids) for run in entry.runs)
 
+    async def note_start(self) -> None:
+        """Remember when the run was first started, and that it was started now."""
+        now = iso(self._clock.now())
+        first = await self.frontier.meta("started_at")
+        await self.frontier.remember({"started_at": first or now, "updated_at": now})
+
     async def crawl(self) -> Ending:
         """Crawl until all is done or something stops it. On return, or raise, all that was applied is durable."""
         settings = self._settings
         supervisor = Supervisor(self.sequencer, self.feeder, self.committer, self.crew, settings.workers)
-        return await supervisor.run(settings.seconds_max)
+        ending = await supervisor.run(settings.seconds_max)
+        await self.frontier.remember({"updated_at": iso(self._clock.now())})
+        return ending
 
     def spent(self) -> int:
         """Return the requests sent by all sources since the process started."""
         return sum(source.client.requests for source in self._sources.values())
+
+    def lists_per_node(self) -> float:
+        """Return how many listings a known node has, on average."""
+        nodes: Mapping[str, int] = self.committer.totals.get("nodes", {})
+        lists = sum(number * len(self._settings.relations.get(kind, ())) for kind, number in nodes.items())
+        return lists / sum(nodes.values()) if nodes else 1.0
 
     def keep_unreadable(self, name: str, body: bytes, reason: str) -> None:
         """Keep an answer that nobody understands, under `RUN/unreadable/`, with what was asked and why it does not fit."""

@@ -12,7 +12,7 @@ from msgspec import Struct
 from crawler.clock import Clock, iso
 from crawler.engine.feeder import Feeder
 from crawler.engine.flight import Ended, Flight, Landed, Postponed, Unsent
-from crawler.errors import BadPage, ProviderError, Refused
+from crawler.errors import BadPage, ProviderError
 from crawler.model import Provider, Request, Response
 from crawler.policy import retry
 
@@ -26,8 +26,14 @@ class Client(Protocol):
         """Send a request and return its answer, whatever its status. Raises `ProviderError`."""
         ...
 
-    def pause(self, family: str, seconds: float, reason: str) -> None:
-        """Let no request of the family pass for some seconds."""
+
+class Gate(Protocol):
+    """Where requests wait before they are sent."""
+
+    def pause(
+        self, seconds: float, *, reason: str = "", sent_at_seconds: float | None = None, named: bool = False
+    ) -> bool:
+        """Shut the gate for all; an answer to what was sent before the last pause began changes nothing."""
         ...
 
 
@@ -36,6 +42,7 @@ class Source(Struct):
 
     provider: Provider
     client: Client
+    gate: Gate
 
 
 class LimitReachedError(Exception):
@@ -83,17 +90,16 @@ class Crew:
             page = source.provider.parse(flight.task, response)
         except LimitReachedError as reached:
             flight.land(Unsent(str(reached)))
-        except Refused as error:
-            error.add_note(f"while reading {flight.name}")
-            flight.fail(error)
         except ProviderError as error:
             if isinstance(error, BadPage) and response is not None:
                 self._unreadable(flight.name, response.body, str(error))
-            self._failed(flight, source, request, error)
+            self._failed(flight, source, getattr(response, "sent_at_seconds", None), error)
         else:
             flight.land(Landed(page, iso(self._clock.now()), flight.tries))
 
-    def _failed(self, flight: Flight, source: Source, request: Request, error: ProviderError) -> None:
+    def _failed(
+        self, flight: Flight, source: Source, sent_at_seconds: float | None, error: ProviderError
+    ) -> None:
         self.errors[type(error).__name__] += 1
         decision = retry.decide(
             error,
@@ -105,18 +111,21 @@ class Crew:
         now = iso(self._clock.now())
         if isinstance(decision, retry.Finish):
             flight.land(Ended(decision.verdict, decision.reason, now, flight.tries))
-            return
-        flight.tries += 1
-        if isinstance(decision, retry.SetAside):
-            flight.land(Postponed(decision.delay_seconds, str(error), now, flight.tries))
+        elif isinstance(decision, retry.Stop):
+            flight.fail(error)
+        elif isinstance(decision, retry.SetAside):
+            flight.land(Postponed(decision.delay_seconds, str(error), now, flight.tries + 1))
         elif isinstance(decision, retry.Pause):
-            source.client.pause(request.family, decision.delay_seconds, str(error))
+            source.gate.pause(
+                decision.delay_seconds, reason=str(error), sent_at_seconds=sent_at_seconds, named=decision.named
+            )
             self._again(flight)
         else:
             asyncio.get_running_loop().call_later(decision.delay_seconds, self._again, flight)
 
     def _again(self, flight: Flight) -> None:
         """Ask again, in the same place of the order; nobody sleeps meanwhile."""
+        flight.tries += 1
         if self._feeder.drain_reason is not None:
             flight.land(Unsent(self._feeder.drain_reason))
         else:

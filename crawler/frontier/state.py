@@ -44,7 +44,7 @@ def _read(connection: sqlite3.Connection) -> dict[str, Any]:
         "position": dict(zip(("log_row", "relation_index", "log_index", "step"), position, strict=True)),
         "listings": dict(connection.execute("SELECT state, count(*) FROM listings GROUP BY state")),
         "shards": [
-            ShardRow(*row[:5], bool(row[5]), row[6])
+            ShardRow._make((*row[:5], bool(row[5]), row[6]))
             for row in connection.execute("SELECT * FROM shards ORDER BY kind, sequence")
         ],
         "fresh": fresh.fetchall(),

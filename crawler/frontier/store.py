@@ -95,7 +95,7 @@ class Frontier:
     async def shards(self) -> list[ShardRow]:
         """Return the committed state of every shard, oldest first."""
         rows = await self._read("SELECT * FROM shards ORDER BY kind, sequence")
-        return [ShardRow(*row[:5], bool(row[5]), row[6]) for row in rows]
+        return [ShardRow._make((*row[:5], bool(row[5]), row[6])) for row in rows]
 
     async def claim(self, first_row: int, rows_max: int) -> list[Run]:
         """Return a chunk of the log from `first_row` on, in its order: at most `rows_max` rows, committed ones only."""

@@ -36,9 +36,9 @@ class NextPage(NamedTuple):
 
 
 def read_id(served: int | str | None, kind: str) -> Id | None:
-    """Return an id: a positive integer of at most 64 bits, else text; None for what names no node of this kind."""
+    """Return an id: an integer from 0 up to 64 bits, else text; None for what names no node of this kind."""
     if isinstance(served, int):
-        return served if 0 < served <= LARGEST_ID and not isinstance(served, bool) else None
+        return served if 0 <= served <= LARGEST_ID and not isinstance(served, bool) else None
     if not served:
         return None
     urn = _URN.fullmatch(served)

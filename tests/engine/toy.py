@@ -15,6 +15,7 @@ from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import LimitReachedError, Source
 from crawler.errors import Gone, Transient
+from crawler.transport.gate import Gate
 from crawler.model import Item, Page, Relation, Request, Response, Task
 
 PAGE_ROWS = 3
@@ -124,9 +125,6 @@ class ToyClient:
         self.trouble(request.url, times)
         return self._answer(request.url)
 
-    def pause(self, family: str, seconds: float, reason: str) -> None:
-        """Do not pause."""
-
     def _answer(self, url: str) -> Response:
         parts = urlsplit(url)
         _, kind, node, relation = parts.path.split("/")
@@ -171,7 +169,7 @@ def settings(**changes: object) -> Settings:
 async def crawl(folder: Path, client: ToyClient, seeds: list[int], chosen: Settings | None = None) -> Ending:
     """Start or resume a toy crawl in a folder."""
     folder.mkdir(exist_ok=True)
-    sources = {"toy": Source(ToyProvider(), client)}
+    sources = {"toy": Source(ToyProvider(), client, Gate())}
     async with Run(folder, chosen or settings(), sources, StillClock(), lambda: 0.0) as run:
         run.seed([Item("user", seed, seed, "id", None) for seed in seeds], "soundcloud", "toy")
         return await run.crawl()

@@ -1,0 +1,184 @@
+"""Drain a real graph and compare what was written with the exact answer, before any figure is printed.
+
+    python benchmarks/drain.py [--graph ego-twitter] [--seed 42764] [--kills 3] [--graphs ../shared/graphs]
+
+The sandbox runs in a process of its own, the crawl in another; with two cores each has one. `--kills` ends the crawl with
+SIGKILL that many times on the way and starts it again with the same command. Prints wall time, pages and edges a second,
+peak memory of the crawl and bytes on the disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+
+from crawler.dataset.reader import lines
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = """
+[crawl.relations]
+user = ["followers", "followings"]
+track = []
+playlist = []
+
+[soundcloud]
+base_url = "{url}"
+token_url = "{url}/oauth/token"
+client_id_env = "DRAIN_CLIENT_ID"
+client_secret_env = "DRAIN_CLIENT_SECRET"
+
+[sandbox]
+enabled = false
+"""
+
+
+class Node(msgspec.Struct):
+    """What the comparison needs of a node's line."""
+
+    id: int
+    depth: int
+
+
+class Edge(msgspec.Struct):
+    """What the comparison needs of an edge's line."""
+
+    src: int
+    dst: int
+    via: str
+
+
+def main() -> None:
+    """Run the drain and print its figures; exits with 1 when the dataset is not the truth."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--graph", default="ego-twitter")
+    parser.add_argument("--seed", type=int, default=42764)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--graphs", type=Path, default=ROOT.parent / "shared" / "graphs")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = drain(arguments.graphs, arguments.graph, arguments.seed, arguments.kills, Path(folder))
+    print(json.dumps(figures, indent=1))
+    sys.exit(0 if figures["equals_the_truth"] else 1)
+
+
+def drain(graphs: Path, graph: str, seed: int, kills: int, folder: Path) -> dict[str, object]:
+    """Crawl a graph from a seed in both directions; return figures and whether the records equal the graph."""
+    sandbox = subprocess.Popen(
+        [sys.executable, "-m", "crawler", "sandbox", "--world", str(graphs / graph), "--until-stdin-closes"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert sandbox.stdin is not None
+    assert sandbox.stdout is not None
+    try:
+        url = sandbox.stdout.readline().decode().strip()
+        (folder / "config.toml").write_text(CONFIG.format(url=url), encoding="utf-8")
+        wall_seconds = _crawl(folder, seed, kills)
+        with urllib.request.urlopen(f"{url}/_sandbox/report") as answer:
+            report = json.load(answer)
+    finally:
+        sandbox.stdin.close()
+        sandbox.wait(10)
+    figures = _compare(folder / "run", graphs, graph, seed)
+    pages, edges = int(str(figures["pages"])), int(str(figures["edges"]))
+    return {
+        "graph": graph,
+        "kills": kills,
+        "wall_seconds": round(wall_seconds, 1),
+        "pages_per_second": round(pages / wall_seconds),
+        "edges_per_second": round(edges / wall_seconds),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "disk_bytes": sum(path.stat().st_size for path in (folder / "run").rglob("*") if path.is_file()),
+        **figures,
+        "sandbox_report": report,
+    }
+
+
+def _crawl(folder: Path, seed: int, kills: int) -> float:
+    """Give the same command until it ends by itself, killing it `kills` times; return the seconds it took."""
+    command = [sys.executable, "-m", "crawler", "crawl", str(folder / "run")]
+    command += ["--config", str(folder / "config.toml"), "--seed", str(seed)]
+    environment = {**os.environ, "DRAIN_CLIENT_ID": "drain", "DRAIN_CLIENT_SECRET": "drain"}
+    chance = random.Random(seed)
+    began = time.perf_counter()
+    for _ in range(kills):
+        crawl = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        try:
+            crawl.wait(chance.uniform(2, 25))
+        except subprocess.TimeoutExpired:
+            crawl.send_signal(signal.SIGKILL)
+            crawl.wait()
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return time.perf_counter() - began
+
+
+def _compare(run: Path, graphs: Path, graph: str, seed: int) -> dict[str, object]:
+    oracle = json.loads((graphs / "crawl_oracles.json").read_text(encoding="utf-8"))[f"{graph}|seed={seed}|both"]
+    problems = _depth_problems(run, oracle)
+    truth, edges = _truth(graphs / graph), 0
+    seen: dict[str, set[int]] = {"followers": set(), "followings": set()}
+    for line in lines(run, "edges"):
+        edge = msgspec.json.decode(line, type=Edge)
+        edges += 1
+        seen[edge.via].add(edge.src << 32 | edge.dst)
+    distinct = seen["followers"] | seen["followings"]
+    problems += [f"{via}: edges of that list are not the graph's" for via, found in seen.items() if found != truth]
+    if edges != 2 * len(truth):
+        problems.append(f"{edges} lines for {len(truth)} follows seen from both sides")
+    status = subprocess.run(
+        [sys.executable, "-m", "crawler", "status", str(run), "--json"], cwd=ROOT, check=True, capture_output=True
+    )
+    found = json.loads(status.stdout)
+    pages_expected = sum(level["pages_to_expand_200"] for level in oracle)
+    return {
+        "equals_the_truth": not problems,
+        "problems": problems,
+        "nodes": oracle[-1]["total"],
+        "distinct_follows": len(distinct),
+        "edges": edges,
+        "pages": found["pages"],
+        "pages_of_the_oracle": pages_expected,
+        "requests": found["requests"],
+    }
+
+
+def _depth_problems(run: Path, oracle: list[dict[str, object]]) -> list[str]:
+    by_depth: dict[int, set[int]] = defaultdict(set)
+    for line in lines(run, "nodes"):
+        node = msgspec.json.decode(line, type=Node)
+        by_depth[node.depth].add(node.id)
+    problems, so_far = [], set[int]()
+    for level in oracle:
+        so_far |= by_depth[int(str(level["depth"]))]
+        digest = hashlib.sha256("\n".join(map(str, sorted(so_far))).encode()).hexdigest()
+        if digest != level["sha256"]:
+            problems.append(f"depth {level['depth']}: the set of ids is not the oracle's")
+    return problems
+
+
+def _truth(folder: Path) -> set[int]:
+    name, mutual = ("follows", False) if (folder / "follows.txt.gz").exists() else ("friends", True)
+    with gzip.open(folder / f"{name}.txt.gz", "rt") as file:
+        pairs = {tuple(map(int, line.split())) for line in file}
+    truth = {a << 32 | b for a, b in pairs}
+    return truth | {b << 32 | a for a, b in pairs} if mutual else truth
+
+
+if __name__ == "__main__":
+    main()
