@@ -117,6 +117,8 @@ UNREAD = [
     {"id": None, "kind": "user"},
     {"id": 0},
     {"id": -5},
+    {"id": "0"},
+    {"urn": "soundcloud:users:0"},
     {"id": 2**63},
     {"id": True},
     {"id": 5, "kind": "group"},
@@ -236,7 +238,9 @@ def test_owner_of_a_track(keep: Keep) -> None:
 @pytest.mark.parametrize("author", [{"user": None}, {}, {"user": {"kind": "user"}}])
 def test_owner_by_id_only(author: dict[str, object]) -> None:
     """A missing uploader leaves at least an id (deleted users: field report, 2.3); likes have no date."""
-    page = parse(task("user", "likes_tracks"), [{"id": 9, "user_id": 5, **author}])
+    page = parse(
+        task("user", "likes_tracks"), [{"id": 9, "user_id": 5, "created_at": "2011/04/06 15:37:43 +0000", **author}]
+    )
     (item,) = page.items
     assert item.owner is not None
     assert (item.owner.id, item.owner.detail, item.owner.body, item.at) == (5, "id", None, None)

@@ -302,3 +302,21 @@ async def test_budget_stops_before_sending(serve: Serve) -> None:
         with pytest.raises(ProviderError, match="budget"):
             await client.ask(Request(base + "/x", "x"))
         assert client.requests == 0
+
+
+@pytest.mark.parametrize("status,exchanges", [(404, 3), (403, 2), (429, 2), (500, 2)])
+async def test_what_accepts_a_token(status: int, exchanges: int, serve: Serve) -> None:
+    """A fresh token has proved itself by an answer of the API itself, not by one from in front of it."""
+    answers = iter([401, status, 401, 401])
+
+    async def handler(request: web.BaseRequest) -> web.Response:
+        return web.Response(status=200 if request.path == "/token" else next(answers))
+
+    base = await serve(handler)
+    async with Http(base, token_url=base) as http:
+        client = client_of(http, base)
+        assert (await client.ask(Request(base + "/x", "x"))).status == status
+        with pytest.raises(Refused):
+            await client.ask(Request(base + "/x", "x"))
+        assert client._credentials is not None
+        assert client._credentials.exchanges == exchanges
