@@ -138,7 +138,7 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
         f"  nodes     {_total(snapshot.nodes):>12,}   {_counts(snapshot.nodes)}",
         f"  edges     {_total(snapshot.edges):>12,}   {_counts(snapshot.edges)}",
         f"  lists     {_total(snapshot.lists):>12,}   {whole:,} read to their end{rest}",
-        f"  requests  {snapshot.requests:>12,}   in {took}, {snapshot.retries:,} of them sent again",
+        f"  requests  {snapshot.requests:>12,}   {snapshot.retries:,} of them sent again; this start took {took}",
         "",
         f"  records   {run / 'shards'}   newline-delimited JSON, one object a line",
         f"  log       {run / 'log.jsonl'}",
