@@ -21,9 +21,8 @@ def identity_of(row: Row, kind: str) -> Id | None:
     """Return the id of a row, from `id` or else from `urn`; None when it has none or says it is of another kind."""
     if row.kind != kind and row.kind is not None:
         return None
-    if type(row.id) is int and row.id > 0:
-        return read_id(row.id, kind)
-    return read_id(row.id, kind) or read_id(row.urn, kind)
+    identity = read_id(row.id, kind)
+    return read_id(row.urn, kind) if identity is None else identity
 
 
 def _body(row: Row, served: dict[str, Any] | None) -> Body:
@@ -72,8 +71,10 @@ def _comment(row: Any, served: dict[str, Any] | None, _dated: bool) -> Item | No
 
 def _web_profile(row: Any, served: dict[str, Any] | None, _dated: bool) -> Item | None:  # noqa: ANN401, FBT001
     """Read a link on a profile; without an id (the web's API has none) its address names it."""
-    identity = read_id(row.id, "web_profile") or row.url
-    return Item("web_profile", identity, identity, "full", _body(row, served)) if identity else None
+    identity = read_id(row.id, "web_profile")
+    if identity is None:
+        identity = row.url or None
+    return None if identity is None else Item("web_profile", identity, identity, "full", _body(row, served))
 
 
 BUILDERS: dict[str, Builder] = {

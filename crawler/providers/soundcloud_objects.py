@@ -34,7 +34,7 @@ class Row(Struct, gc=False):
     `url` names a web profile without an id, `user` is the uploader or commenter.
     """
 
-    id: Annotated[int, Meta(ge=1, le=LARGEST_ID)] | str | None = None
+    id: Annotated[int, Meta(ge=0, le=LARGEST_ID)] | str | None = None
     urn: str | None = None
     kind: str | None = None
 

@@ -142,7 +142,8 @@ def outcome(asked: Task, body: bytes, keep: Keep, status: int, headers: dict[str
     except ProviderError:
         return
     for item in page.items:
-        assert item.id
+        assert item.id is not None
+        assert item.id != ""
         for each in (item, item.owner):
             if each and each.body:
                 data: Any = json.loads(each.body.encode())
