@@ -60,8 +60,8 @@ class _Section(Struct, frozen=True, forbid_unknown_fields=True):
 class Relations(_Section, frozen=True):
     """[crawl.relations]: which lists are followed from a node of each kind, in this order.
 
-    "profile", put first, asks for each user's own object: one request more a user, and its counts, the only ones that can
-    be trusted, spare every list that is known to be empty.
+    "profile", put first, asks for each user's own object: one request more a user, and its counts, the only ones that
+    can be trusted, spare every list that is known to be empty.
     """
 
     user: tuple[str, ...] = USER_RELATIONS

@@ -15,6 +15,7 @@ from crawler.seeds import ID_MAX, parse, read_seeds
     "text, kind, identity",
     [
         ("1", "user", 1),
+        ("0", "user", 0),
         ("user:1", "user", 1),
         ("track:2", "track", 2),
         ("playlist:3", "playlist", 3),
@@ -39,7 +40,6 @@ def test_every_form_names_its_node(text: str, kind: str, identity: int | str) ->
     "text",
     [
         "abc def",
-        "0",
         "-1",
         "1.5",
         "user:",
