@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -89,7 +88,7 @@ def drain(graphs: Path, graph: str, seed: int, kills: int, folder: Path) -> dict
     try:
         url = sandbox.stdout.readline().decode().strip()
         (folder / "config.toml").write_text(CONFIG.format(url=url), encoding="utf-8")
-        wall_seconds = _crawl(folder, seed, kills)
+        wall_seconds, peak_kilobytes = _crawl(folder, seed, kills)
         with urllib.request.urlopen(f"{url}/_sandbox/report") as answer:
             report = json.load(answer)
     finally:
@@ -103,15 +102,15 @@ def drain(graphs: Path, graph: str, seed: int, kills: int, folder: Path) -> dict
         "wall_seconds": round(wall_seconds, 1),
         "pages_per_second": round(pages / wall_seconds),
         "edges_per_second": round(edges / wall_seconds),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
+        "peak_memory_mb": round(peak_kilobytes / 1024),
         "disk_bytes": sum(path.stat().st_size for path in (folder / "run").rglob("*") if path.is_file()),
         **figures,
         "sandbox_report": report,
     }
 
 
-def _crawl(folder: Path, seed: int, kills: int) -> float:
-    """Give the same command until it ends by itself, killing it `kills` times; return the seconds it took."""
+def _crawl(folder: Path, seed: int, kills: int) -> tuple[float, int]:
+    """Give the same command until it ends by itself, killing it `kills` times; return seconds and peak kilobytes."""
     command = [sys.executable, "-m", "crawler", "crawl", str(folder / "run")]
     command += ["--config", str(folder / "config.toml"), "--seed", str(seed)]
     environment = {**os.environ, "DRAIN_CLIENT_ID": "drain", "DRAIN_CLIENT_SECRET": "drain"}
@@ -124,8 +123,12 @@ def _crawl(folder: Path, seed: int, kills: int) -> float:
         except subprocess.TimeoutExpired:
             crawl.send_signal(signal.SIGKILL)
             crawl.wait()
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
-    return time.perf_counter() - began
+    last = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    _, ended, usage = os.wait4(last.pid, 0)
+    last.returncode = os.waitstatus_to_exitcode(ended)
+    if last.returncode:
+        sys.exit(f"the crawl ended with exit code {last.returncode}")
+    return time.perf_counter() - began, usage.ru_maxrss
 
 
 def _compare(run: Path, graphs: Path, graph: str, seed: int) -> dict[str, object]:

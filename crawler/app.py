@@ -38,7 +38,7 @@ from crawler.seeds import NETWORK, Seed, parse, read_seeds
 from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
 from crawler.transport.gate import Gate
-from crawler.transport.http import Http, is_loopback
+from crawler.transport.http import Http, Timeouts, is_loopback
 
 EXIT_DONE = 0
 EXIT_STOPPED = 3
@@ -284,7 +284,7 @@ async def _client(
         section.base_url,
         token_url=section.token_url,
         connections=config.crawl.workers,
-        timeout_seconds=section.timeout_seconds,
+        timeouts=Timeouts(total_seconds=section.timeout_seconds),
         contact=section.contact or "",
     ) as http:
         yield Client(http, gate, owner, before_send)

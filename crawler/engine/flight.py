@@ -52,11 +52,15 @@ Outcome = Landed | Ended | Postponed | Unsent | Skipped
 
 @dataclass(slots=True, eq=False)
 class Flight:
-    """`after` is where the log is read on once this page is applied; None for a listing that takes a further turn."""
+    """`after` is where the log is read on once this page is applied; None for a listing that takes a further turn.
+
+    `tries` counts requests that failed and were repeated in place, `pauses` those that were told to wait.
+    """
 
     listing: Listing
     after: Position | None = None
     tries: int = 0
+    pauses: int = 0
     dispatched: bool = False
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from crawler.clock import Clock, iso
 from crawler.engine.feeder import Feeder
 from crawler.engine.flight import Ended, Flight, Landed, Postponed, Unsent
-from crawler.errors import BadPage, ProviderError
+from crawler.errors import BadPage, ProviderError, Throttled
 from crawler.model import Provider, Request, Response
 from crawler.policy import retry
 
@@ -95,7 +95,7 @@ class Crew:
                 self._unreadable(flight.name, response.body, str(error))
             self._failed(flight, source, getattr(response, "sent_at_seconds", None), error)
         else:
-            flight.land(Landed(page, iso(self._clock.now()), flight.tries))
+            flight.land(Landed(page, iso(self._clock.now()), flight.tries + flight.pauses))
 
     def _failed(
         self, flight: Flight, source: Source, sent_at_seconds: float | None, error: ProviderError
@@ -103,29 +103,30 @@ class Crew:
         self.errors[type(error).__name__] += 1
         decision = retry.decide(
             error,
-            tries=flight.tries,
+            tries=flight.pauses if isinstance(error, Throttled) else flight.tries,
             set_asides=flight.listing.progress.set_asides,
             jitter=self._jitter(),
             now_epoch_seconds=self._clock.epoch_seconds(),
         )
         now = iso(self._clock.now())
         if isinstance(decision, retry.Finish):
-            flight.land(Ended(decision.verdict, decision.reason, now, flight.tries))
+            flight.land(Ended(decision.verdict, decision.reason, now, flight.tries + flight.pauses))
         elif isinstance(decision, retry.Stop):
             flight.fail(error)
         elif isinstance(decision, retry.SetAside):
-            flight.land(Postponed(decision.delay_seconds, str(error), now, flight.tries + 1))
+            flight.land(Postponed(decision.delay_seconds, str(error), now, flight.tries + flight.pauses + 1))
         elif isinstance(decision, retry.Pause):
             source.gate.pause(
                 decision.delay_seconds, reason=str(error), sent_at_seconds=sent_at_seconds, named=decision.named
             )
+            flight.pauses += 1
             self._again(flight)
         else:
+            flight.tries += 1
             asyncio.get_running_loop().call_later(decision.delay_seconds, self._again, flight)
 
     def _again(self, flight: Flight) -> None:
         """Ask again, in the same place of the order; nobody sleeps meanwhile."""
-        flight.tries += 1
         if self._feeder.drain_reason is not None:
             flight.land(Unsent(self._feeder.drain_reason))
         else:

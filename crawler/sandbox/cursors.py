@@ -9,11 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from crawler.sandbox.layout import END_SECONDS, START_SECONDS
+
 Grammar = Literal["milliseconds", "microseconds", "tracks", "playlists", "track-likes", "playlist-likes", "track-reposts",
                   "playlist-reposts", "offset"]  # fmt: skip
 
-_START_MILLISECONDS = 1_199_145_600_000
-_END_MILLISECONDS = 1_767_225_600_000
+_START_MILLISECONDS = START_SECONDS * 1000
+_END_MILLISECONDS = END_SECONDS * 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -8,7 +8,7 @@ strings, which JSON allows. A cell is written `<name:form>`:
     tail     the end of a string: digits, the closing quote, spaces after it; `tail/stream` has a text before the quote
     digits9  nine digits with leading zeros (any number of digits up to 12)
     count    column `name` of the table of counts, spaces before it
-    date     YYYY/MM/DD HH:MM:SS of a day since 1970 and a second of that day
+    date     YYYY/MM/DD HH:MM:SS, one of `DATES`
     choice   one of the texts that the variants give, spaces after it
     block    bytes made elsewhere, one line per object
 """
@@ -26,7 +26,12 @@ from crawler.sandbox.world import Ids
 
 Bytes = NDArray[np.uint8]
 
-DAY_SECONDS = 86_400
+START_SECONDS = 1_199_145_600
+"""2008-01-01: nothing in a world is older."""
+END_SECONDS = 1_767_225_600
+"""2026-01-01: nothing in a world is younger."""
+DATE_COUNT = 1 << 14
+"""How many different dates there are: looking one up is faster than formatting it."""
 _ID_DIGITS = 12
 _COUNT_DIGITS = 8
 _LARGEST_COUNT = 10**_COUNT_DIGITS - 1
@@ -42,11 +47,11 @@ class _Cell(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What fills the cells: ids and times (days, seconds) by name, blocks by name, one table of counts, the variant of each object."""
+    """What fills the cells: ids and dates (their numbers) by name, blocks by name, one table of counts, the variant of each object."""
 
     variants: Ids
     ids: Mapping[str, Ids]
-    times: Mapping[str, tuple[Ids, Ids]] = {}
+    dates: Mapping[str, Ids] = {}
     counts: Ids | None = None
     blocks: Mapping[str, Bytes] = {}
 
@@ -92,8 +97,8 @@ class Layout:
         made: dict[tuple[str, str, str], Bytes] = {}
         for name, numbers in values.ids.items():
             made.update(self._id_cells(name, numbers))
-        for name, (days, seconds) in values.times.items():
-            made[name, "date", ""] = date_cells(days, seconds)
+        for name, numbers in values.dates.items():
+            made[name, "date", ""] = DATES.take(numbers, axis=0)
         if values.counts is not None:
             counts = count_cells(values.counts)
             made.update({(str(column), "count", ""): counts[:, column] for column in range(counts.shape[1])})
@@ -105,21 +110,19 @@ class Layout:
         return lines
 
     def _id_cells(self, name: str, numbers: Ids) -> dict[tuple[str, str, str], Bytes]:
-        skipped = _ID_DIGITS - self._digits[name]
+        digits = self._digits[name]
         lengths = _POWERS.searchsorted(numbers, side="right") + 1
         plain = id_digits(numbers)
-        left = id_digits(numbers * _TENS[self._digits[name] - lengths])[:, skipped:]
+        left = id_digits(numbers * _TENS.take(digits - lengths))[:, _ID_DIGITS - digits :]
         cells: dict[tuple[str, str, str], Bytes] = {}
         for form, extra in self._forms[name]:
             if form == "digits":
                 cells[name, form, extra] = plain[:, _ID_DIGITS - int(extra) :]
             elif form == "number":
-                cells[name, form, extra] = plain[:, skipped:] + _LEADING_SPACES[self._digits[name]].take(
-                    lengths, axis=0
-                )
+                cells[name, form, extra] = plain[:, _ID_DIGITS - digits :] + _LEADING_SPACES[digits].take(lengths, axis=0)
             elif form == "tail":
                 tails = self._endings[name, extra].take(lengths, axis=0)
-                tails[:, : self._digits[name]] += left
+                tails[:, :digits] += left
                 cells[name, form, extra] = tails
         return cells
 
@@ -138,19 +141,13 @@ def id_digits(numbers: Ids) -> Bytes:
 def count_cells(counts: Ids) -> Bytes:
     """Return each count in eight bytes, spaces before it."""
     groups = np.empty((*counts.shape, 2), dtype=np.uint32)
-    capped = np.minimum(counts, _LARGEST_COUNT)
-    upper = capped // 10_000
+    small = np.minimum(counts, _LARGEST_COUNT).astype(np.uint32)  # half the width, twice the speed
+    upper = small // 10_000
     groups[..., 0] = _SPACES_OR_NOTHING.take(upper)
-    groups[..., 1] = _SPACES_THEN_ZEROS.take(capped - upper * 10_000 + (upper > 0) * 10_000)
+    small -= upper * 10_000
+    small[upper > 0] += 10_000
+    groups[..., 1] = _SPACES_THEN_ZEROS.take(small)
     return groups.view(np.uint8).reshape(*counts.shape, _COUNT_DIGITS)
-
-
-def date_cells(days: Ids, seconds: Ids) -> Bytes:
-    """Return `YYYY/MM/DD HH:MM:SS` for days from 1970 to 2037 and seconds of the day."""
-    cells = np.empty((len(days), _DATE_WIDTH), dtype=np.uint8)
-    cells[:, :11] = _DAYS.take(days, axis=0)
-    cells[:, 11:] = _TIMES.take(seconds, axis=0)
-    return cells
 
 
 def _texts(name: str, form: str, variants: Sequence[Mapping[str, str]]) -> list[str]:
@@ -175,15 +172,14 @@ def _table(texts: Sequence[str]) -> NDArray[np.uint32]:
     return np.frombuffer("".join(texts).encode(), dtype=np.uint32)
 
 
-def _day_table() -> Bytes:
-    days = np.arange("1970-01-01", "2038-01-01", dtype="datetime64[D]").astype(str).tolist()
-    text = "".join(day.replace("-", "/") + " " for day in days)
-    return np.frombuffer(text.encode(), dtype=np.uint8).reshape(-1, 11)
-
-
-def _time_table() -> Bytes:
-    text = "".join(f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}" for s in range(DAY_SECONDS))
-    return np.frombuffer(text.encode(), dtype=np.uint8).reshape(-1, 8)
+def _date_table() -> Bytes:
+    """Return texts of moments that are spread evenly but not regularly."""
+    step = (END_SECONDS - START_SECONDS) // DATE_COUNT
+    places = np.arange(DATE_COUNT)
+    moments = START_SECONDS + places * step + (places * 2_654_435_761 & 0xFFFFFFFF) * step // 2**32
+    texts = moments.astype("datetime64[s]").astype(str).tolist()
+    joined = "".join(texts).replace("-", "/").replace("T", " ")
+    return np.frombuffer(joined.encode(), dtype=np.uint8).reshape(DATE_COUNT, _DATE_WIDTH)
 
 
 def _ending_table(digits: int, text: str) -> Bytes:
@@ -217,5 +213,5 @@ _SPACES_OR_NOTHING = _table(["    "] + [f"{n:4}" for n in range(1, 10_000)])
 _POWERS: Ids = 10 ** np.arange(1, _ID_DIGITS, dtype=np.int64)
 _TENS: Ids = 10 ** np.arange(_ID_DIGITS, dtype=np.int64)
 _LEADING_SPACES = _space_tables()
-_DAYS = _day_table()
-_TIMES = _time_table()
+DATES = _date_table()
+"""Dates in the official form, without the zone, rising."""

@@ -14,13 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crawler.sandbox.layout import Bytes, Layout, Values
+from crawler.sandbox.layout import DATE_COUNT, Bytes, Layout, Values
 from crawler.sandbox.world import Ids, World
-
-_START_DAY = 13_879
-"""2008-01-01: nothing in a world is older."""
-_END_DAY = 20_453
-"""2025-12-31: nothing in a world is younger."""
 
 _UTM = "utm_medium=api&utm_campaign=social_sharing&utm_source=id_319451"
 _DATE = '"<{0}:date> +0000"'
@@ -32,7 +27,7 @@ _USER_START = (
     f'"permalink":"user-<user:digits9>","created_at":{_DATE.format("created")},'
     f'"last_modified":{_DATE.format("modified")},'
 )
-_USER_NAMES = '"first_name":"User","last_name":"<user:tail>,"full_name":"User <user:tail>,'
+_USER_NAMES = '"first_name":"","last_name":"","full_name":"",'
 _USER_PLACE = '"city":<city:choice>,"description":<description:choice>,"country":<country:choice>,'
 _USER_COUNTS = (
     '"track_count":{2},"public_favorites_count":{4},"reposts_count":{5},"followers_count":{0},"followings_count":{1},'
@@ -111,7 +106,7 @@ class Objects:
         """Full users, with the right counts."""
         mixed = _mixed(ids)
         counts = _shown_user_counts(self._world.counts("user", ids))
-        return _joined(self._full_user.fill(Values(mixed >> 28, {"user": ids}, _times(mixed), counts)))
+        return _joined(self._full_user.fill(Values(mixed >> 28, {"user": ids}, _dates(mixed), counts)))
 
     def tracks(self, ids: Ids) -> bytes:
         """Full tracks, with a user whose counts are zeros."""
@@ -121,7 +116,7 @@ class Objects:
         counts = np.column_stack((counts, 30_000 + (mixed >> 14), plays))
         numbers = {"track": ids, "user": owners}
         block = {"user": self._inner_users(owners)}
-        return _joined(self._track.fill(Values(mixed >> 30, numbers, _times(mixed), counts, block)))
+        return _joined(self._track.fill(Values(mixed >> 30, numbers, _dates(mixed), counts, block)))
 
     def playlists(self, ids: Ids, *, with_tracks: bool) -> bytes:
         """Playlists, with all their tracks or without the key `tracks`."""
@@ -130,7 +125,7 @@ class Objects:
         shown = np.column_stack((counts, mixed >> 10))
         numbers = {"playlist": ids, "user": owners}
         block = {"user": self._inner_users(owners)}
-        lines = self._playlist.fill(Values(np.zeros_like(ids), numbers, _times(mixed), shown, block))
+        lines = self._playlist.fill(Values(np.zeros_like(ids), numbers, _dates(mixed), shown, block))
         if not with_tracks:
             return b",".join(line.tobytes() + b"}" for line in lines)
         return b",".join(
@@ -144,8 +139,8 @@ class Objects:
         owners = self._world.owners("comment", ids)
         mixed = _mixed(ids)
         numbers = {"comment": ids, "user": owners, "track": np.full_like(ids, track)}
-        times = {"created": _times(mixed)["created"], "modified": _times(_mixed(owners))["modified"]}
-        return _joined(self._comment.fill(Values(np.zeros_like(ids), numbers, times, (mixed >> 15)[:, None])))
+        dates = {"created": _dates(mixed)["created"], "modified": _dates(_mixed(owners))["modified"]}
+        return _joined(self._comment.fill(Values(np.zeros_like(ids), numbers, dates, (mixed >> 15)[:, None])))
 
     def web_profiles(self, user: int) -> bytes:
         """None to three links of a user, as a JSON array: they depend on the id alone."""
@@ -154,7 +149,7 @@ class Objects:
 
     def _inner_users(self, ids: Ids) -> Bytes:
         mixed = _mixed(ids)
-        return self._inner_user.fill(Values(mixed >> 28, {"user": ids}, _times(mixed)))
+        return self._inner_user.fill(Values(mixed >> 28, {"user": ids}, _dates(mixed)))
 
 
 def _shown_user_counts(counts: Ids) -> Ids:
@@ -169,11 +164,9 @@ def _mixed(ids: Ids) -> Ids:
     return (mixed ^ mixed >> 15) * 739_982_445 & 0xFFFFFFFF
 
 
-def _times(mixed: Ids) -> dict[str, tuple[Ids, Ids]]:
-    created = _START_DAY + ((mixed >> 16) * (_END_DAY - _START_DAY) >> 16)
-    modified = created + ((_END_DAY - created) * (mixed >> 8 & 0xFF) >> 8)
-    # A second of the day is taken from 16 bits: nobody is born in the last six hours of one.
-    return {"created": (created, mixed & 0xFFFF), "modified": (modified, 0xFFFF - (mixed & 0xFFFE))}
+def _dates(mixed: Ids) -> dict[str, Ids]:
+    created = mixed >> 32 - DATE_COUNT.bit_length() + 1
+    return {"created": created, "modified": created + ((DATE_COUNT - created) * (mixed & 0xFF) >> 8)}
 
 
 def _joined(lines: Bytes) -> bytes:

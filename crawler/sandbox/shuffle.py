@@ -1,6 +1,6 @@
 """A keyed permutation of 0..size-1 whose inverse costs the same: order without a table.
 
-Two rounds of an affine map modulo `size`, each followed by an exclusive or inside aligned blocks of a power of two, with
+Rounds (two, usually) of an affine map modulo `size`, each followed by an exclusive or inside aligned blocks of a power of two, with
 a mask that depends on the block. Every step is a bijection of 0..size-1 for any size, so nothing has to be retried. It
 hides regularity; it is no cipher. The same code takes an int or an array of int64.
 """
@@ -22,7 +22,7 @@ LARGEST_SIZE = 2**31
 class Shuffle:
     """The permutation of `size` numbers that belongs to `key`."""
 
-    def __init__(self, size: int, key: str) -> None:
+    def __init__(self, size: int, key: str, rounds: int = 2) -> None:
         if not 0 < size <= LARGEST_SIZE:
             message = f"a shuffle holds 1 to {LARGEST_SIZE} numbers, not {size}"
             raise ValueError(message)
@@ -31,7 +31,7 @@ class Shuffle:
         self._block_bits = size.bit_length() // 2
         self._mask = (1 << self._block_bits) - 1
         self._limit = size & ~self._mask
-        self._rounds = [_round(size, source) for _ in range(2)]
+        self._rounds = [_round(size, source) for _ in range(rounds)]
 
     def forward(self, value: IntOrIds) -> IntOrIds:
         """Return the place of a number."""

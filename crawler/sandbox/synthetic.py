@@ -9,6 +9,7 @@ friends are no more friends than strangers are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,24 +46,45 @@ _PER_FOLLOWING = {
 _RELATED = 10
 _FAME_EXPONENT = 0.9
 _OUT = ("followings", *(name for name in COUNTED["user"] if name in _PER_FOLLOWING))
-_LISTS_OF_ITEMS = {
+_LISTS = {
     # (kind, relation): (which weave, whether the list is that of a target)
+    ("user", "followers"): ("followings", True),
+    ("user", "followings"): ("followings", False),
     ("user", "likes/tracks"): ("likes/tracks", False),
     ("user", "likes/playlists"): ("likes/playlists", False),
     ("user", "reposts/tracks"): ("reposts/tracks", False),
     ("user", "reposts/playlists"): ("reposts/playlists", False),
+    ("user", "related"): ("related users", False),
     ("track", "favoriters"): ("likes/tracks", True),
     ("track", "reposters"): ("reposts/tracks", True),
     ("track", "comments"): ("comments", True),
+    ("track", "related"): ("related tracks", False),
     ("playlist", "reposters"): ("reposts/playlists", True),
     ("playlist", "tracks"): ("contents", False),
 }
-_LISTS_WITHOUT_SELF = {
-    ("user", "followers"): ("followings", True),
-    ("user", "followings"): ("followings", False),
-    ("user", "related"): ("related users", False),
-    ("track", "related"): ("related tracks", False),
+_TARGETS = {
+    "followings": "user",
+    "likes/tracks": "track",
+    "likes/playlists": "playlist",
+    "reposts/tracks": "track",
+    "reposts/playlists": "playlist",
+    "comments": "track",
+    "contents": "track",
+    "related users": "user",
+    "related tracks": "track",
 }
+_SAME_KIND = ("followings", "related users", "related tracks")
+"""Where a node could meet itself. It is taken out of its list, and out of the counts."""
+_RECENT_LISTS = 4096
+
+
+class _List(NamedTuple):
+    """A list before its node is taken out of it: `full` rows, of which `hole` (-1: none) is the node itself."""
+
+    rank: int
+    full: int
+    hole: int
+    shift: int
 
 
 class Holdings:
@@ -109,10 +131,17 @@ class SyntheticWorld:
         self._totals = {"user": users, "track": users * TRACKS_PER_USER, "playlist": users}
         self._bases = {"user": 1, "track": TRACK_BASE, "playlist": PLAYLIST_BASE}
         self._activity = Shuffle(users, f"{seed} activity")
-        self._fame = {kind: Shuffle(total, f"{seed} fame of {kind}s") for kind, total in self._totals.items()}
+        # A user's fame is one more round over the activity, for speed; the two ranks have nothing to do with each other.
+        self._fame = {
+            kind: Shuffle(total, f"{seed} fame of {kind}s", rounds=1 if kind == "user" else 2)
+            for kind, total in self._totals.items()
+        }
         self._actives = _active_classes(users)
         self._famous = {kind: _fame_classes(total) for kind, total in self._totals.items()}
         self._weaves = self._woven()
+        nobody = np.empty(0, dtype=np.int64)
+        self._last_users = nobody, nobody
+        self._recent: dict[tuple[str, int, str], _List] = {}
         self._held = {
             kind: Holdings(self._actives, self._totals[kind], f"{seed} owners of {kind}s")
             for kind in ("track", "playlist")
@@ -132,44 +161,35 @@ class SyntheticWorld:
 
     def count(self, kind: str, node: int, relation: str) -> int:
         """Return the number of rows in a list."""
-        if relation in ("tracks", "playlists") and kind == "user":
+        if kind == "user" and relation in ("tracks", "playlists"):
             return self._held[relation[:-1]].count(self._activity.forward(node - 1))
-        if (kind, relation) in _LISTS_WITHOUT_SELF:
-            name, inward = _LISTS_WITHOUT_SELF[kind, relation]
-            return self._full_count(name, kind, node, inward=inward) - (
-                self._self_position(name, kind, node, inward=inward) >= 0
-            )
-        name, inward = _LISTS_OF_ITEMS[kind, relation]
-        return self._full_count(name, kind, node, inward=inward)
+        found = self._list(kind, node, relation)
+        return found.full - (found.hole >= 0)
 
     def rows(self, kind: str, node: int, relation: str, start: int, stop: int) -> Ids:
         """Return the ids in some rows of a list."""
-        if relation in ("tracks", "playlists") and kind == "user":
+        if kind == "user" and relation in ("tracks", "playlists"):
             items = self._held[relation[:-1]].items(self._activity.forward(node - 1), start, stop)
             return items + self._bases[relation[:-1]]
-        positions = np.arange(start, stop)
-        without_self = (kind, relation) in _LISTS_WITHOUT_SELF
-        name, inward = (_LISTS_WITHOUT_SELF if without_self else _LISTS_OF_ITEMS)[kind, relation]
-        full = self._full_count(name, kind, node, inward=inward)
-        shift = node * 2_654_435_761 % max(full, 1)
-        if without_self:
-            hole = self._self_position(name, kind, node, inward=inward)
-            positions += (hole >= 0) & (positions >= (hole - shift) % max(full, 1))
+        name, inward = _LISTS[kind, relation]
+        found = self._list(kind, node, relation)
         # The list starts somewhere in the middle of its own circle: else the most famous would always come first.
-        return self._linked(name, kind, node, (positions + shift) % max(full, 1), inward=inward)
+        positions = np.arange(start, stop) + found.shift
+        if found.hole >= 0:
+            positions += positions >= found.hole + (found.hole < found.shift) * found.full
+        return self._linked(name, found.rank, positions % max(found.full, 1), inward=inward)
 
     def counts(self, kind: str, nodes: Ids) -> Ids:
         """Return the lengths of the lists of many nodes, columns as in `COUNTED`."""
         if kind == "user":
             return self._user_counts(nodes)
-        ranks = self._fame[kind].forward(nodes - self._bases[kind])
+        places = self._famous[kind].locate(self._fame[kind].forward(nodes - self._bases[kind]))
         if kind == "track":
-            columns = [self._weaves[name].in_counts(ranks) for name in ("likes/tracks", "reposts/tracks", "comments")]
+            columns = [self._weaves[name].in_counts(places) for name in ("likes/tracks", "reposts/tracks", "comments")]
         else:
-            classes, places = self._famous[kind].locate(ranks)
             contents = self._weaves["contents"]
-            columns = [contents.out_floor[classes] + (places < contents.out_rest[classes])]
-            columns += [self._weaves[name].in_counts(ranks) for name in ("reposts/playlists", "likes/playlists")]
+            columns = [contents.out_floor[places[0]] + (places[1] < contents.out_rest[places[0]])]
+            columns += [self._weaves[name].in_counts(places) for name in ("reposts/playlists", "likes/playlists")]
         return np.stack(columns, axis=1)
 
     def owners(self, kind: str, nodes: Ids) -> Ids:
@@ -187,7 +207,7 @@ class SyntheticWorld:
         shares = {kind: _fame_shares(classes) for kind, classes in famous.items()}
         weaves = {"followings": Weave(users, famous["user"], followings, shares["user"])}
         for name, factor in _PER_FOLLOWING.items():
-            kind = "playlist" if name.endswith("playlists") else "track"
+            kind = _TARGETS[name]
             weaves[name] = Weave(users, famous[kind], [factor * degree for degree in followings], shares[kind])
         sizes = [min(60.0, 8.0 + 400.0 / (10 + start)) for start in famous["playlist"].starts.tolist()]
         weaves["contents"] = Weave(famous["playlist"], famous["track"], sizes, shares["track"])
@@ -204,41 +224,55 @@ class SyntheticWorld:
         return np.stack([floor for floor, _ in tables], axis=1), np.stack([rest for _, rest in tables], axis=1)
 
     def _user_counts(self, nodes: Ids) -> Ids:
-        active = self._activity.forward(nodes - 1)
-        famous = self._fame["user"].forward(nodes - 1)
-        classes, places = self._actives.locate(active)
+        follows, active = self._weaves["followings"], self._active_ranks(nodes)
+        source = self._actives.locate(active)
+        target = self._famous["user"].locate(self._fame["user"].forward(active))
         counts = np.empty((len(nodes), len(COUNTED["user"])), dtype=np.int64)
-        counts[:, 0] = self._weaves["followings"].in_counts(famous)
-        counts[:, 1:] = self._out_floor[classes] + (places[:, None] < self._out_rest[classes])
-        counts[:, :2] -= self._weaves["followings"].are_linked(active, famous)[:, None]
+        counts[:, 0] = follows.in_counts(target)
+        counts[:, 1:] = self._out_floor.take(source[0], axis=0)
+        counts[:, 1:] += source[1][:, None] < self._out_rest.take(source[0], axis=0)
+        counts[:, :2] -= follows.are_linked(source, target)[:, None]
         return counts
 
-    def _full_count(self, name: str, kind: str, node: int, *, inward: bool) -> int:
-        weave, rank = self._weaves[name], self._rank(name, kind, node, inward=inward)
-        return weave.in_count(rank) if inward else weave.out_count(rank)
+    def _active_ranks(self, nodes: Ids) -> Ids:
+        """Return the ranks of users by activity; those of the list that was asked for last are still known."""
+        if nodes is self._last_users[0]:
+            return self._last_users[1]
+        return self._activity.forward(nodes - 1)
 
-    def _self_position(self, name: str, kind: str, node: int, *, inward: bool) -> int:
-        """Return where a node stands in its own list before it is taken out, -1 when it does not."""
-        source = self._rank(name, kind, node, inward=False)
-        positions = self._weaves[name].edge_positions(source, self._fame[kind].forward(node - self._bases[kind]))
-        return -1 if positions is None else positions[inward]
+    def _list(self, kind: str, node: int, relation: str) -> _List:
+        """Return what a list is made of. The last few thousand are kept: a long list is asked for page by page."""
+        found = self._recent.get((kind, node, relation))
+        if found is None:
+            if len(self._recent) >= _RECENT_LISTS:
+                self._recent.clear()
+            found = self._recent[kind, node, relation] = self._made_list(kind, node, relation)
+        return found
 
-    def _linked(self, name: str, kind: str, node: int, positions: Ids, *, inward: bool) -> Ids:
-        weave, rank = self._weaves[name], self._rank(name, kind, node, inward=inward)
+    def _made_list(self, kind: str, node: int, relation: str) -> _List:
+        name, inward = _LISTS[kind, relation]
+        weave, index = self._weaves[name], node - self._bases[kind]
+        active = self._activity.forward(index) if kind == "user" else index
+        fame = self._fame[kind].forward(active)
+        source = active if kind == "user" else fame
+        full = weave.in_count(fame) if inward else weave.out_count(source)
+        hole = -1
+        if name in _SAME_KIND:
+            positions = weave.edge_positions(source, fame)
+            hole = -1 if positions is None else positions[inward]
+        return _List(fame if inward else source, full, hole, node * 2_654_435_761 % max(full, 1))
+
+    def _linked(self, name: str, rank: int, positions: Ids, *, inward: bool) -> Ids:
+        weave = self._weaves[name]
         if name == "comments":
             return weave.edges_at(rank, positions) + COMMENT_BASE
         if inward:
-            return self._activity.backward(weave.in_at(rank, positions)) + 1
-        item_kind = (
-            "playlist" if name.endswith("playlists") else "user" if name in ("followings", "related users") else "track"
-        )
-        return self._fame[item_kind].backward(weave.out_at(rank, positions)) + self._bases[item_kind]
-
-    def _rank(self, name: str, kind: str, node: int, *, inward: bool) -> int:
-        index = node - self._bases[kind]
-        if not inward and kind == "user":
-            return self._activity.forward(index)
-        return self._fame[kind].forward(index)
+            ranks = weave.in_at(rank, positions)
+            self._last_users = self._activity.backward(ranks) + 1, ranks
+            return self._last_users[0]
+        kind = _TARGETS[name]
+        found = self._fame[kind].backward(weave.out_at(rank, positions))
+        return (self._activity.backward(found) if kind == "user" else found) + self._bases[kind]
 
 
 def _active_classes(users: int) -> Classes:

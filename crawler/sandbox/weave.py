@@ -13,7 +13,9 @@ Everything is integer arithmetic on tables of (source classes x target classes) 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,8 @@ from numpy.typing import NDArray
 from crawler.sandbox.world import Ids
 
 Flags = NDArray[np.bool_]
+Places = tuple[Ids, Ids]
+"""Classes, and places within them."""
 
 
 class Classes:
@@ -31,11 +35,28 @@ class Classes:
         self.ends: Ids = np.cumsum(self.sizes)
         self.starts: Ids = self.ends - self.sizes
         self.total = int(self.ends[-1])
+        self.size_list: list[int] = self.sizes.tolist()
+        self._end_list: list[int] = self.ends.tolist()
 
-    def locate(self, ranks: Ids) -> tuple[Ids, Ids]:
+    def locate_one(self, rank: int) -> tuple[int, int]:
+        """Return the class of one rank and its place within the class."""
+        found = bisect_right(self._end_list, rank)
+        return found, rank - self._end_list[found] + self.size_list[found]
+
+    def locate(self, ranks: Ids) -> Places:
         """Return the class of each rank and its place within the class."""
         classes = self.ends.searchsorted(ranks, side="right")
-        return classes, ranks - self.starts[classes]
+        return classes, ranks - self.starts.take(classes)
+
+
+class _Cell(NamedTuple):
+    """What one source class and one target class share: see `Weave._interval`."""
+
+    phase: int
+    size: int
+    wide: int
+    extra: int
+    start: int
 
 
 class Weave:
@@ -63,26 +84,27 @@ class Weave:
         self.in_floor: Ids = columns // targets.sizes
         self.in_rest: Ids = columns % targets.sizes
         self.edges = int(totals.sum())
+        self._cells = self._cell_table()
 
     def out_count(self, rank: int) -> int:
         """Return the number of targets of a source."""
-        a, i = _locate(self.sources, rank)
+        a, i = self.sources.locate_one(rank)
         return int(self.out_floor[a]) + (i < int(self.out_rest[a]))
 
     def in_count(self, rank: int) -> int:
         """Return the number of sources of a target."""
-        b, t = _locate(self.targets, rank)
+        b, t = self.targets.locate_one(rank)
         return int(self.in_floor[b]) + (t < int(self.in_rest[b]))
 
-    def in_counts(self, ranks: Ids) -> Ids:
+    def in_counts(self, targets: Places) -> Ids:
         """Return the number of sources of many targets."""
-        classes, places = self.targets.locate(ranks)
-        counts: Ids = self.in_floor[classes] + (places < self.in_rest[classes])
+        counts: Ids = self.in_floor.take(targets[0])
+        counts += targets[1] < self.in_rest.take(targets[0])
         return counts
 
     def out_at(self, rank: int, positions: Ids) -> Ids:
         """Return the ranks of the targets at some positions of a source's list."""
-        a, i = _locate(self.sources, rank)
+        a, i = self.sources.locate_one(rank)
         size = int(self.sources.sizes[a])
         slots = positions * size + i
         b = self._slot_ends[a].searchsorted(slots, side="right")
@@ -111,41 +133,47 @@ class Weave:
         found: Ids = (edges - self._class_slots[a]) % self.sources.sizes[a] + self.sources.starts[a]
         return found
 
-    def are_linked(self, sources: Ids, targets: Ids) -> Flags:
-        """Return for each pair of ranks whether the edge between them exists."""
-        a, i = self.sources.locate(sources)
-        b, t = self.targets.locate(targets)
-        start, width = self._interval(a, b, t)
-        linked: Flags = (i - start) % self.sources.sizes[a] < width
+    def are_linked(self, sources: Places, targets: Places) -> Flags:
+        """Return for each pair whether the edge between them exists."""
+        start, width = self._interval(sources[0], *targets)
+        linked: Flags = (sources[1] - start) % self.sources.sizes.take(sources[0]) < width
         return linked
 
     def edge_positions(self, source: int, target: int) -> tuple[int, int] | None:
         """Return where an edge stands in the list of its source and in that of its target, None when there is none."""
-        a, i = _locate(self.sources, source)
-        b, t = _locate(self.targets, target)
-        starts, widths = self._interval(np.arange(len(self.sources.sizes)), b, t)
-        size = int(self.sources.sizes[a])
-        inside = (i - int(starts[a])) % size
-        if inside >= int(widths[a]):
+        a, i = self.sources.locate_one(source)
+        b, t = self.targets.locate_one(target)
+        start, width = self._interval_of(self._cells[a][b], t)
+        size = self.sources.size_list[a]
+        inside = (i - start) % size
+        if inside >= width:
             return None
-        return (int(starts[a]) + inside) // size, int(widths[:a].sum()) + inside
+        before = sum(self._interval_of(row[b], t)[1] for row in self._cells[:a])
+        return (start + inside) // size, before + inside
+
+    def _cell_table(self) -> list[list[_Cell]]:
+        """Return the tables again as plain ints: for a single edge numpy takes ten times as long."""
+        sizes = np.broadcast_to(self.targets.sizes, self._wide.shape)
+        table = np.stack((self._phase, sizes, self._wide, self._extra, self._slot_starts), axis=-1).tolist()
+        return [[_Cell(*cell) for cell in row] for row in table]
+
+    @staticmethod
+    def _interval_of(cell: _Cell, t: int) -> tuple[int, int]:
+        turned = (t - cell.phase) % cell.size
+        return cell.start + turned * cell.wide + min(turned, cell.extra), cell.wide + (turned < cell.extra)
 
     def _interval(self, a: Ids, b: Ids | int, t: Ids | int) -> tuple[Ids, Ids]:
-        turned = (t - self._phase[a, b]) % self.targets.sizes[b]
-        wide, extra = self._wide[a, b], self._extra[a, b]
-        return self._slot_starts[a, b] + turned * wide + np.minimum(turned, extra), wide + (turned < extra)
+        cells = a * len(self.targets.sizes) + b  # flat indices: numpy takes pairs of them half as fast
+        turned = (t - self._phase.take(cells)) % self.targets.sizes.take(b)
+        wide, extra = self._wide.take(cells), self._extra.take(cells)
+        return self._slot_starts.take(cells) + turned * wide + np.minimum(turned, extra), wide + (turned < extra)
 
     def _in_slots(self, rank: int, positions: Ids) -> tuple[Ids, Ids]:
-        b, t = _locate(self.targets, rank)
+        b, t = self.targets.locate_one(rank)
         starts, widths = self._interval(np.arange(len(self.sources.sizes)), b, t)
         ends = widths.cumsum()
         classes = ends.searchsorted(positions, side="right")
         return classes, positions + (starts - ends + widths)[classes]
-
-
-def _locate(classes: Classes, rank: int) -> tuple[int, int]:
-    found = int(classes.ends.searchsorted(rank, side="right"))
-    return found, rank - int(classes.starts[found])
 
 
 def _slots(sources: Classes, targets: Classes, degrees: Sequence[float], shares: Sequence[float]) -> Ids:
