@@ -64,7 +64,10 @@ def test_what_is_written_is_read_back(overrides: dict[str, Any]) -> None:
         ("[crawl]\nmax_depth = true", "max_depth in [crawl]: expected a whole number, got true or false"),
         ("crawl = 3", "[crawl]: expected a table, got a whole number"),
         ("[crawl]\nsources = []", "sources in [crawl] must name at least one source"),
-        ('[crawl.relations]\nuser = ["fans"]', 'user in [crawl.relations] does not know "fans"; known: "profile", "followers"'),
+        (
+            '[crawl.relations]\nuser = ["fans"]',
+            'user in [crawl.relations] does not know "fans"; known: "profile", "followers"',
+        ),
         ('[crawl.relations]\nuser = ["related", "related"]', "user in [crawl.relations] names the same thing twice"),
         ('[crawl.relations]\ntrack = ["reposter"]', 'does not know "reposter"; did you mean "reposters"?'),
         ('[dataset]\nkeep = "all"', 'keep in [dataset] does not know "all"; known: "graph", "profile", "raw"'),

@@ -125,6 +125,13 @@ def test_a_finished_crawl_says_what_was_found_and_where_it_lies() -> None:
     assert "crawler verify runs/first" in said
 
 
+def test_the_summary_fits_80_columns() -> None:
+    """Its counts are folded, however many kinds of edges there are."""
+    many = Snapshot(edges={f"a kind of edge {number}": 10**9 for number in range(12)})
+    said = summary(many, Path("runs/first"), finished=True, reason=None)
+    assert max(len(line) for line in said.splitlines()) <= WIDTH_COLUMNS
+
+
 def test_a_stopped_crawl_says_why_and_how_to_go_on() -> None:
     """The summary of a crawl that did not finish never says that it did."""
     said = summary(BUSY, Path("runs/first"), finished=False, reason="max_requests = 100 is reached")

@@ -7,6 +7,7 @@ written never stops a crawl.
 from __future__ import annotations
 
 import asyncio
+import textwrap
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -135,10 +136,10 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
     lines = [
         done if finished else f"Stopped early: {reason or 'asked to stop'}. Nothing is lost.",
         "",
-        f"  nodes     {_total(snapshot.nodes):>12,}   {_counts(snapshot.nodes)}",
-        f"  edges     {_total(snapshot.edges):>12,}   {_counts(snapshot.edges)}",
-        f"  lists     {_total(snapshot.lists):>12,}   {whole:,} read to their end{rest}",
-        f"  requests  {snapshot.requests:>12,}   {snapshot.retries:,} of them sent again; this start took {took}",
+        *_wrapped("nodes", _total(snapshot.nodes), _counts(snapshot.nodes)),
+        *_wrapped("edges", _total(snapshot.edges), _counts(snapshot.edges)),
+        *_wrapped("lists", _total(snapshot.lists), f"{whole:,} read to their end{rest}"),
+        *_wrapped("requests", snapshot.requests, f"{snapshot.retries:,} of them sent again; this start took {took}"),
         "",
         f"  records   {run / 'shards'}   newline-delimited JSON, one object a line",
         f"  log       {run / 'log.jsonl'}",
@@ -147,6 +148,12 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
     go_on = f"To go on where it stopped, give the same command again:  crawler crawl {run}"
     check = f"To check every line against what was promised:  crawler verify {run}"
     return "\n".join([*lines, check if finished else go_on])
+
+
+def _wrapped(name: str, number: int, text: str) -> list[str]:
+    """Return a row of the summary, folded to the width of a plain terminal."""
+    head = f"  {name:<9} {number:>12,}   "
+    return textwrap.wrap(text, WIDTH_COLUMNS, initial_indent=head, subsequent_indent=" " * len(head))
 
 
 def clock_text(seconds: float) -> str:
