@@ -19,12 +19,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
 
 SECONDS = 4.0
 CONNECTIONS = 8
 PAGES = 3000
 SERVER = "from crawler.sandbox.serve import main_child; import sys; main_child(sys.argv[1], int(sys.argv[2]))"
-Reading = tuple[socket.socket, bytearray, int]
 
 
 def main(worlds: list[tuple[str, int]]) -> None:
@@ -93,7 +94,7 @@ def found_targets(base: str, token: str) -> tuple[list[str], list[str]]:
     return long_targets, [f"/users/{user}/followings?limit=5" for user in sorted(known)]
 
 
-def fetched(base: str, token: str, target: str) -> dict[str, object] | dict[str, list[dict[str, int]]]:
+def fetched(base: str, token: str, target: str) -> Any:  # noqa: ANN401 - JSON
     """Return a page."""
     request = urllib.request.Request(base + target, headers={"authorization": f"OAuth {token}"})
     with urllib.request.urlopen(request) as answer:
@@ -125,7 +126,7 @@ def responses(host: str, port: int, requests: Iterator[bytes], until: float) -> 
         connection.sendall(next(requests))
     while time.perf_counter() < until:
         for key, _ in selector.select(1.0):
-            connection = key.fileobj
+            connection = cast("socket.socket", key.fileobj)
             got = connection.recv_into(buffer)
             if left[connection] == 0:
                 length = response_length(bytes(buffer[:1024]))
@@ -148,8 +149,7 @@ def response_length(start: bytes) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time that a process has used, its own and the kernel's for it."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -1,7 +1,7 @@
-"""Cursors in the grammar of each collection: the sort key of the last row of a page; the next page is what is older.
+"""Cursors in the grammar of each collection: the sort key of the last row of a page; what is older comes next.
 
-The server remembers nothing: row r of a list of n rows has a time that can be computed, strictly falling with r, and the
-row can be computed back from the time. A cursor with a time that no row has is valid too, as it is for the real API.
+The server remembers nothing: row r of a list of n rows has a time that can be computed, strictly falling with r, and
+the row can be computed back from the time. A cursor with a time that no row has is valid too, as keyset paging has it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,22 @@ from typing import Literal
 
 from crawler.sandbox.layout import END_SECONDS, START_SECONDS
 
-Grammar = Literal["milliseconds", "microseconds", "tracks", "playlists", "track-likes", "playlist-likes", "track-reposts",
-                  "playlist-reposts", "offset"]  # fmt: skip
+Grammar = Literal[
+    "milliseconds",
+    "microseconds",
+    "tracks",
+    "playlists",
+    "track-likes",
+    "playlist-likes",
+    "track-reposts",
+    "playlist-reposts",
+    "offset",
+]
 
 _START_MILLISECONDS = START_SECONDS * 1000
 _END_MILLISECONDS = END_SECONDS * 1000
+LONGEST_NUMBER = 18
+"""Digits that surely fit into 63 bits."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,7 +58,7 @@ def decode(grammar: Grammar, node: int, count: int, cursor: str) -> int:
 
 
 def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER):
         message = f"{text!r} is not a cursor of this list"
         raise ValueError(message)
     return int(text)
@@ -56,7 +67,7 @@ def _natural(text: str) -> int:
 def _dated(grammar: Grammar, cursor: str) -> int:
     parts = cursor.split(",")
     name = grammar if grammar in ("tracks", "playlists") else f"user-{grammar}"
-    if len(parts) != 3 or parts[1] != name or not parts[0].endswith("Z"):
+    if parts[1:2] != [name] or not parts[2:] or parts[3:] or not parts[0].endswith("Z"):
         message = f"{cursor!r} is not a cursor of this list"
         raise ValueError(message)
     return (datetime.fromisoformat(parts[0]) - _EPOCH) // timedelta(milliseconds=1)
@@ -77,7 +88,7 @@ def _row_before(node: int, count: int, milliseconds: int) -> int:
 
 
 def _step(count: int) -> int:
-    """Lists of any length span the same years."""
+    """Return the milliseconds between two rows: lists of any length span the same years."""
     return (_END_MILLISECONDS - _START_MILLISECONDS) // (count + 1)
 
 

@@ -47,7 +47,7 @@ class _Cell(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What fills the cells: ids and dates (their numbers) by name, blocks by name, one table of counts, the variant of each object."""
+    """What fills the cells: ids, dates (numbers of `DATES`) and blocks by name, counts, and each one's variant."""
 
     variants: Ids
     ids: Mapping[str, Ids]
@@ -71,9 +71,8 @@ class Layout:
         pieces = _CELL.split(template)
         lines: list[list[str]] = [[] for _ in variants]
         width = 0
-        for literal, name, form, size in zip(
-            pieces[::4], [*pieces[1::4], ""], [*pieces[2::4], ""], [*pieces[3::4], ""], strict=True
-        ):
+        pieces += [""] * 3  # no cell follows the last literal
+        for literal, name, form, size in zip(*(pieces[part::4] for part in range(4)), strict=True):
             texts = _texts(name, form, variants)
             cell_width = _cell_width(name, form, size, digits, blocks, texts)
             start = width + len(literal.encode())
@@ -119,7 +118,9 @@ class Layout:
             if form == "digits":
                 cells[name, form, extra] = plain[:, _ID_DIGITS - int(extra) :]
             elif form == "number":
-                cells[name, form, extra] = plain[:, _ID_DIGITS - digits :] + _LEADING_SPACES[digits].take(lengths, axis=0)
+                cells[name, form, extra] = plain[:, _ID_DIGITS - digits :] + _LEADING_SPACES[digits].take(
+                    lengths, axis=0
+                )
             elif form == "tail":
                 tails = self._endings[name, extra].take(lengths, axis=0)
                 tails[:, :digits] += left
@@ -185,7 +186,7 @@ def _date_table() -> Bytes:
 def _ending_table(digits: int, text: str) -> Bytes:
     """Return, for each length of a number, what to add to its digits, pushed to the left and filled up with zeros.
 
-    Digits get 0, what is beyond them becomes the text, the closing quote and spaces; beyond the cell nothing is added to.
+    Digits get 0, what is beyond them becomes the text, the closing quote and spaces.
     """
     zero, ending = ord("0"), (text + '"').encode()
     table = np.full((_ID_DIGITS + 2, digits + len(ending)), ord(" "), dtype=np.int64)

@@ -179,7 +179,7 @@ def _joined(lines: Bytes) -> bytes:
 
 def _placed(template: str, counts: Sequence[str]) -> str:
     for column, text in enumerate(counts):
-        template = template.replace("{%d}" % column, text)
+        template = template.replace(f"{{{column}}}", text)
     return template
 
 

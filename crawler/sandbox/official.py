@@ -93,19 +93,25 @@ class OfficialDialect:
         """Return the route of a call; what asks for data needs a token first."""
         if call.path == "/oauth/token":
             return Route("token", self._token)
-        parts = call.path.split("/", 3)
-        kind = _KINDS.get(parts[1], "")
         if call.path in _REMOVED:
             return Route("removed", self._guarded(lambda _: problem(405)))
-        if parts[1] in ("me", "resolve"):
-            return Route(parts[1], self._guarded(self._resolve if call.path == "/resolve" else _missing))
-        if not kind:
-            return Route("unknown", self._guarded(_missing))
-        if len(parts) == 2:
-            return Route(parts[1], self._guarded(lambda call: self._batch(call, kind)))
-        if len(parts) == 3:
-            return Route(f"{parts[1]}/one", self._guarded(lambda call: self._one(call, kind, parts[2])))
-        return self._list_route(parts[1], parts[2], parts[3])
+        if call.path == "/resolve":
+            return Route("resolve", self._guarded(self._resolve))
+        if call.path == "/me" or call.path.startswith("/me/"):
+            # An application's token reads what is public; there is no "me" behind it (soundcloud/api issues 84, 378).
+            return Route("me", lambda _: Reply(401, ()))
+        collection, *names = call.path.removeprefix("/").split("/", 2)
+        if collection in _KINDS:
+            return self._data_route(collection, names)
+        return Route("unknown", self._guarded(_missing))
+
+    def _data_route(self, collection: str, names: list[str]) -> Route:
+        kind = _KINDS[collection]
+        if not names:
+            return Route(collection, self._guarded(lambda call: self._batch(call, kind)))
+        if not names[1:]:
+            return Route(f"{collection}/one", self._guarded(lambda call: self._one(call, kind, names[0])))
+        return self._list_route(collection, *names)
 
     def _list_route(self, collection: str, name: str, relation: str) -> Route:
         listing = _BY_PATH.get((collection, relation))
@@ -120,9 +126,7 @@ class OfficialDialect:
 
     def _guarded(self, answer: _Answer) -> _Answer:
         def answered(call: Call) -> Reply:
-            # An application's token reads what is public; there is no "me" behind it (soundcloud/api issues 84, 378).
-            me = call.path == "/me" or (call.path.startswith("/me/") and call.path not in _REMOVED)
-            if me or not self._tokens.accepts(call.headers.get("authorization", "")):
+            if not self._tokens.accepts(call.headers.get("authorization", "")):
                 return Reply(401, ())
             if call.method != "GET":
                 return problem(405)
@@ -236,7 +240,7 @@ def _missing(_call: Call) -> Reply:
 def _number(kind: str, name: str) -> int | None:
     """Read `42` or `soundcloud:users:42`."""
     digits = name.removeprefix(f"soundcloud:{kind}s:")
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 18 else None
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= cursors.LONGEST_NUMBER else None
 
 
 def _limit(query: Mapping[str, str]) -> int:

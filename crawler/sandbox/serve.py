@@ -58,7 +58,7 @@ async def serve(sandbox: Sandbox, host: str, port: int, *, ready: Callable[[str]
         await server.wait_closed()
 
 
-def run(  # noqa: PLR0913 - these are the options of the command
+def run(
     *,
     world: str | Path = SYNTHETIC,
     users: int = DEFAULT_USERS,
@@ -105,7 +105,7 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 def _run_loop(main: Coroutine[Any, Any, None]) -> None:
     try:
-        import uvloop  # noqa: PLC0415 - there is none on Windows
+        import uvloop  # there is none on Windows
     except ImportError:
         asyncio.run(main)
     else:

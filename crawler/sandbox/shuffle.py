@@ -1,8 +1,8 @@
 """A keyed permutation of 0..size-1 whose inverse costs the same: order without a table.
 
-Rounds (two, usually) of an affine map modulo `size`, each followed by an exclusive or inside aligned blocks of a power of two, with
-a mask that depends on the block. Every step is a bijection of 0..size-1 for any size, so nothing has to be retried. It
-hides regularity; it is no cipher. The same code takes an int or an array of int64.
+Rounds (two, usually) of an affine map modulo `size`, each followed by an exclusive or inside aligned blocks of a power
+of two, with a mask that depends on the block. Every step is a bijection of 0..size-1 for any size, so nothing has to be
+retried. It hides regularity; it is no cipher. The same code takes an int or an array of int64.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Shuffle:
         if not 0 < size <= LARGEST_SIZE:
             message = f"a shuffle holds 1 to {LARGEST_SIZE} numbers, not {size}"
             raise ValueError(message)
-        source = random.Random(key)
+        source = random.Random(key)  # noqa: S311 - a world, no secret
         self._size = size
         self._block_bits = size.bit_length() // 2
         self._mask = (1 << self._block_bits) - 1

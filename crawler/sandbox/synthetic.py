@@ -121,7 +121,7 @@ class Holdings:
 
 
 class SyntheticWorld:
-    """`users` users with the ids 1 to `users`, four tracks and one playlist per user; all of it depends on `seed` only."""
+    """`users` users with the ids 1 to `users`, four tracks and one playlist for each; `seed` decides the rest."""
 
     def __init__(self, users: int, seed: int) -> None:
         if not 1 <= users <= LARGEST_USERS:
@@ -131,7 +131,7 @@ class SyntheticWorld:
         self._totals = {"user": users, "track": users * TRACKS_PER_USER, "playlist": users}
         self._bases = {"user": 1, "track": TRACK_BASE, "playlist": PLAYLIST_BASE}
         self._activity = Shuffle(users, f"{seed} activity")
-        # A user's fame is one more round over the activity, for speed; the two ranks have nothing to do with each other.
+        # A user's fame is one more round over the activity, for speed; the ranks are strangers all the same.
         self._fame = {
             kind: Shuffle(total, f"{seed} fame of {kind}s", rounds=1 if kind == "user" else 2)
             for kind, total in self._totals.items()

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from crawler.sandbox.world import Ids
 
+_NOTHING = 1e-6
+"""Less than this is a rounding error: amounts are whole numbers in the end."""
 Flags = NDArray[np.bool_]
 Places = tuple[Ids, Ids]
 """Classes, and places within them."""
@@ -190,7 +192,7 @@ def _filled(amount: float, shares: Sequence[float], caps: Sequence[int]) -> list
     rest = min(amount, float(sum(caps)))
     for _ in range(len(shares)):
         open_share = sum(s for s, f, c in zip(shares, filled, caps, strict=True) if f < c)
-        if rest < 1e-6 or open_share <= 0:
+        if rest < _NOTHING or open_share <= 0:
             break
         grown = [
             min(float(c), f + rest * s / open_share) if f < c else f
@@ -206,7 +208,7 @@ def _whole(amounts: Sequence[float], caps: Sequence[int]) -> list[int]:
     whole, carried = [], 0.0
     for amount, cap in zip(amounts, caps, strict=True):
         carried += amount
-        taken = min(int(carried + 1e-6), cap)
+        taken = min(int(carried + _NOTHING), cap)
         whole.append(taken)
         carried -= taken
     return whole

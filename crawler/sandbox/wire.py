@@ -106,7 +106,7 @@ def read_head(data: bytes) -> tuple[str, str, str, dict[str, str]]:
     """Return method, target, version and headers (names in lower case) of a request; `Malformed` when it is none."""
     start, *lines = data.decode("latin-1").split("\r\n")
     parts = start.split(" ")
-    if len(parts) != 3 or not parts[1].startswith("/") or parts[2] not in ("HTTP/1.1", "HTTP/1.0"):
+    if not parts[1:] or not parts[1].startswith("/") or parts[2:] not in (["HTTP/1.1"], ["HTTP/1.0"]):
         raise Malformed(400)
     headers: dict[str, str] = {}
     for line in lines:

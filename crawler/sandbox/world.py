@@ -1,7 +1,7 @@
 """What the sandbox needs to know of a world, however the world knows it: who is linked to whom, and in which order.
 
-Kinds are "user", "track", "playlist" and "comment". A *list* is one relation of one node; its rows have an order, newest
-first, that never changes. Relations are named as in the official paths:
+Kinds are "user", "track", "playlist" and "comment". A *list* is one relation of one node; its rows have an order,
+newest first, that never changes. Relations are named as in the official paths:
 
     user      followers, followings, tracks, playlists, likes/tracks, likes/playlists, reposts/tracks,
               reposts/playlists, related
@@ -37,7 +37,7 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
 
 
 class World(Protocol):
-    """A social graph that never changes. Lists agree from both sides, name no row twice and nobody follows themselves."""
+    """A social graph that never changes. Lists agree from both sides, name no row twice and no node itself."""
 
     name: str
     largest: Mapping[str, int]

@@ -39,7 +39,7 @@ class Client:
         sent = {"host": "sandbox.test:8080", "authorization": f"OAuth {self.pair['access_token']}"} | headers
         return self.sandbox.handle("GET", target.removeprefix("http://sandbox.test:8080"), sent)
 
-    def json(self, target: str) -> Any:
+    def json(self, target: str) -> Any:  # noqa: ANN401 - JSON
         reply = self.get(target)
         assert reply.status == 200, (target, reply)
         return json.loads(reply.body)

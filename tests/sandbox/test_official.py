@@ -3,9 +3,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+import numpy as np
 import pytest
 
 from crawler.sandbox.objects import Objects
@@ -30,7 +30,7 @@ BASES = {"user": 1, "track": TRACK_BASE, "playlist": PLAYLIST_BASE}
 
 
 def longest(client: Client, listing: Listing) -> int:
-    """The node whose list is the longest of the world."""
+    """Return the node whose list is the longest of the world."""
     total = 1600 if listing.kind == "track" else 400
     nodes = range(BASES[listing.kind], BASES[listing.kind] + total)
     return max(nodes, key=lambda node: client.sandbox.world.count(listing.kind, node, listing.relation))
@@ -40,7 +40,9 @@ def longest(client: Client, listing: Listing) -> int:
 def test_paging_shows_every_row_once(client: Client, listing: Listing) -> None:
     """At any limit a list shows each of its rows once, in the same order, with cursors of its grammar, and ends."""
     node, world = longest(client, listing), client.sandbox.world
-    expected = world.rows(listing.kind, node, listing.relation, 0, world.count(listing.kind, node, listing.relation)).tolist()
+    expected = world.rows(
+        listing.kind, node, listing.relation, 0, world.count(listing.kind, node, listing.relation)
+    ).tolist()
     assert len(expected) > 4
     path = f"/{listing.kind}s/soundcloud:{listing.kind}s:{node}/{listing.relation}"
     for limit in (1, 3, len(expected), 200):
@@ -49,7 +51,9 @@ def test_paging_shows_every_row_once(client: Client, listing: Listing) -> None:
         assert all(len(page["collection"]) == limit for page in pages[:-1])
         for page in pages[:-1]:
             query = parse_qs(urlsplit(page["next_href"]).query)
-            assert re.fullmatch(GRAMMARS[listing.grammar], query["offset" if listing.grammar == "offset" else "cursor"][0])
+            assert re.fullmatch(
+                GRAMMARS[listing.grammar], query["offset" if listing.grammar == "offset" else "cursor"][0]
+            )
             assert query["page_size"] == [str(limit)]
             assert "limit" not in query
             assert page["next_href"].startswith("http://sandbox.test:8080/")
@@ -135,7 +139,16 @@ def test_token_rules(client: Client) -> None:
 
 def test_paths_that_lead_nowhere(client: Client) -> None:
     """Unknown nodes and paths get 404 with an error object, removed ones 405."""
-    for path in ("/users/0", "/users/401", "/users/abc", "/users/401/followers", "/tracks/1", "/charts", "/users/1/x", "/"):
+    for path in (
+        "/users/0",
+        "/users/401",
+        "/users/abc",
+        "/users/401/followers",
+        "/tracks/1",
+        "/charts",
+        "/users/1/x",
+        "/",
+    ):
         reply = client.get(path)
         assert reply.status == 404, path
         assert json.loads(reply.body)["code"] == 404
@@ -173,7 +186,15 @@ def test_counts_of_a_user_are_right(client: Client) -> None:
     user = client.json("/users/12")
     lengths = {
         relation: len(client.items(f"/users/12/{relation}?linked_partitioning=true&limit=200"))
-        for relation in ("followers", "followings", "tracks", "playlists", "likes/tracks", "reposts/tracks", "reposts/playlists")
+        for relation in (
+            "followers",
+            "followings",
+            "tracks",
+            "playlists",
+            "likes/tracks",
+            "reposts/tracks",
+            "reposts/playlists",
+        )
     }
     assert user["followers_count"] == lengths["followers"]
     assert user["followings_count"] == lengths["followings"]
@@ -208,7 +229,11 @@ def test_comments_have_small_users(client: Client) -> None:
     listing = next(listing for listing in LISTINGS if listing.relation == "comments")
     track = longest(client, listing)
     comments = client.items(f"/tracks/{track}/comments?linked_partitioning=true&limit=200")
-    assert len({comment["id"] for comment in comments}) == len(comments) == client.json(f"/tracks/{track}")["comment_count"]
+    assert (
+        len({comment["id"] for comment in comments})
+        == len(comments)
+        == client.json(f"/tracks/{track}")["comment_count"]
+    )
     for comment in comments:
         assert comment["track_id"] == track
         assert comment["user"]["id"] == comment["user_id"]
@@ -237,8 +262,8 @@ def test_report_counts_requests(client: Client, clock: Clock) -> None:
     assert (report["total"], report["peak_per_second"], report["tokens"]) == (6, 3, {"client_credentials": 1})
 
 
-def keys(thing: Any, path: str = "") -> dict[str, str]:
-    """The paths of an object with what may be told from one example: null, or the type."""
+def keys(thing: object, path: str = "") -> dict[str, str]:
+    """Return the paths of an object with what one example tells of each: null, or the type."""
     if not isinstance(thing, dict):
         return {path: type(thing).__name__}
     return {key: form for name, value in thing.items() for key, form in keys(value, f"{path}/{name}").items()}
@@ -265,8 +290,6 @@ def test_shapes_are_the_recorded_ones(client: Client, shared: Path) -> None:
 def test_numbers_of_any_width_survive() -> None:
     """Ids and counts of one to nine digits come out of their cells as they went in."""
     world = open_world("synthetic", 100_000_000, 1)
-    import numpy as np
-
     ids = np.array([1, 9, 10, 99, 12_345, 9_999_999, 10_000_000, 100_000_000])
     users = json.loads(b"[%b]" % Objects(world).users(ids))
     assert [user["id"] for user in users] == ids.tolist()

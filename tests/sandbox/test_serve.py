@@ -19,7 +19,7 @@ CHILD = "from crawler.sandbox.serve import main_child; main_child('synthetic', 5
 
 @pytest.fixture
 async def address() -> AsyncIterator[tuple[str, int]]:
-    """A sandbox in this loop."""
+    """Serve a sandbox in this loop."""
     stop = asyncio.Event()
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     sandbox = Sandbox(open_world("synthetic", 50, 1))
@@ -31,7 +31,7 @@ async def address() -> AsyncIterator[tuple[str, int]]:
 
 
 async def asked(address: tuple[str, int], data: bytes) -> bytes:
-    """What the server answers to some bytes, up to its closing of the connection."""
+    """Return what the server answers to some bytes, up to its closing of the connection."""
     reader, writer = await asyncio.open_connection(*address)
     writer.write(data)
     answer = await reader.read()
@@ -57,7 +57,7 @@ async def test_requests_in_a_row_are_answered_in_order(address: tuple[str, int])
 
 
 @pytest.mark.parametrize(
-    ("data", "status"),
+    "data,status",
     [
         (b"nonsense\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"400"),
@@ -88,16 +88,16 @@ async def test_stopping_closes_open_connections() -> None:
 
 @pytest.mark.parametrize("ending", ["stdin", "SIGTERM", "SIGINT"])
 def test_child_prints_its_address_and_ends(ending: str) -> None:
-    """A child process prints one line, its address, answers there, and ends in peace with its standard input or a signal."""
+    """A child process prints one line, its address, answers there, and ends with its standard input or a signal."""
     child = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdin is not None
     assert child.stdout is not None
     with child:
         base = child.stdout.readline().strip()
-        with urllib.request.urlopen(f"{base}/_sandbox/report") as answer:
+        with urllib.request.urlopen(f"{base}/_sandbox/report") as answer:  # noqa: S310 - this computer
             assert json.load(answer)["total"] == 0
         with pytest.raises(urllib.error.HTTPError, match="401") as refused:
-            urllib.request.urlopen(f"{base}/users/1")
+            urllib.request.urlopen(f"{base}/users/1")  # noqa: S310 - this computer
         refused.value.close()
         if ending == "stdin":
             child.stdin.close()

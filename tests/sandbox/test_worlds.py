@@ -160,7 +160,11 @@ def test_folder_has_what_its_files_have(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(gzip.compress(text.encode()))
     world = FolderWorld(tmp_path)
     assert [node for node in range(9) if world.exists("user", node)] == [0, 5, 7]
-    assert {node: sorted(whole(world, "user", node, "followers")) for node in (0, 5, 7)} == {0: [5, 7], 5: [0, 7], 7: [5]}
+    assert {node: sorted(whole(world, "user", node, "followers")) for node in (0, 5, 7)} == {
+        0: [5, 7],
+        5: [0, 7],
+        7: [5],
+    }
     assert whole(world, "playlist", 3, "tracks") == [101, 100]
     assert whole(world, "user", 0, "related") == [7, 5]
     assert sorted(whole(world, "track", 100, "favoriters")) == [0, 5]
