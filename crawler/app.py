@@ -174,7 +174,7 @@ async def _crawl(plan: Plan) -> int:
         try:
             return await _crawl_with(plan, config, log, clock)
         except CrawlerError as error:
-            log.logger.error("stopped", reason=str(error), kind=type(error).__name__)
+            log.logger.error("stopped", reason=str(error), kind=type(error).__name__)  # noqa: TRY400 - a sentence, no bug
             raise
         except Exception as bug:
             log.logger.exception("a bug", where=getattr(bug, "__notes__", []))
@@ -200,7 +200,11 @@ async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) 
         await run.note_start()
         seeded = _seed(run, plan.seeds, provider.name)
         log.logger.info("started", seeds=seeded, recovered=run.recovered, sandbox=config.sandbox.enabled)
-        asked = "the embedded sandbox, no real data" if config.sandbox.enabled else urlsplit(config.soundcloud.base_url).netloc
+        asked = (
+            "the embedded sandbox, no real data"
+            if config.sandbox.enabled
+            else urlsplit(config.soundcloud.base_url).netloc
+        )
         observer = Observer(run, {provider.name: gate}, clock, asked)
         try:
             async with Display(observer.snapshot, sys.stderr):
@@ -217,8 +221,8 @@ async def _close(plan: Plan, run: Run, ending: Ending, snapshot: Snapshot, log: 
         reason = f"{failed:,} lists failed again and again; the next start tries them once more"
     log.logger.info("ended", finished=reason is None, reason=reason, requests=snapshot.requests, lists=snapshot.lists)
     for url, why in run.ledger.unresolved:
-        print(f"could not be resolved: {url}: {why}")
-    print(summary(snapshot, plan.folder, finished=reason is None, reason=reason))
+        print(f"could not be resolved: {url}: {why}")  # noqa: T201 - the answer
+    print(summary(snapshot, plan.folder, finished=reason is None, reason=reason))  # noqa: T201 - the answer
     return EXIT_DONE if reason is None else EXIT_STOPPED
 
 
@@ -268,7 +272,7 @@ def _relations(config: Config, provider: Provider) -> dict[str, list[tuple[str, 
 
 
 def _gate(config: Config) -> Gate:
-    """Return the gate; a service on this computer is nobody's but the operator's, and has no limit unless one is set."""
+    """Return the gate; a service on this computer is the operator's own, and has no limit unless one is set."""
     own = is_loopback(urlsplit(config.soundcloud.base_url).hostname or "")
     rate = configuration.rate_in_force(config, sandbox=bool(config.sandbox.enabled) or own)
     return Gate("auto" if rate is None else rate, config.soundcloud.burst)
@@ -276,7 +280,10 @@ def _gate(config: Config) -> Gate:
 
 @asynccontextmanager
 async def _client(
-    config: Config, credentials: tuple[str, str], gate: Gate, before_send: Any = None  # noqa: ANN401 - a callable
+    config: Config,
+    credentials: tuple[str, str],
+    gate: Gate,
+    before_send: Any = None,  # noqa: ANN401 - a callable
 ) -> AsyncIterator[Client]:
     section = config.soundcloud
     owner = TokenOwner(OAuth(*credentials, token_url=section.token_url).exchange, SystemClock())

@@ -18,7 +18,7 @@ Detail = Literal["id", "mini", "full"]
 Verdict = Literal["complete", "short", "capped", "looped", "denied", "gone", "failed"]
 
 DETAILS: tuple[Detail, ...] = ("id", "mini", "full")
-"""From poor to rich: only the id is known; a nested object, whose counts are false zeros; an object in its own right."""
+"""From poor to rich: only the id; a nested object, whose counts are false zeros; an object in its own right."""
 
 
 class NodeId(NamedTuple):

@@ -66,7 +66,7 @@ class Backlog:
             self.waiting_by_depth[run.depth] -= position.log_index
 
     def committed(self, row: int) -> None:
-        """The log is readable up to this row."""
+        """Note that the log is readable up to this row."""
         self._committed_row = row
         self._committed.set()
 
@@ -97,7 +97,7 @@ class Backlog:
         return None
 
     def applied(self) -> None:
-        """The head was applied: forget it."""
+        """Forget the head: it was applied."""
         flight = self._ahead.popleft()
         listing = flight.listing
         if listing.relation.name == "profile":

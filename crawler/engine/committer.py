@@ -4,8 +4,8 @@
     2  one transaction: position, discoveries, listings, totals, each shard's committed length
     3  publish what was sealed, and only now tell the others
 
-A group is whatever is waiting, at most `GROUP_PAGES_MAX` pages. After an error nothing is tried again: the crawl ends, and
-the next start recovers.
+A group is whatever is waiting, at most `GROUP_PAGES_MAX` pages. After an error nothing is tried again: the crawl
+ends, and the next start recovers.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ GROUP_PAGES_MAX = 64
 class Committer:
     """Commits entries in the order in which they were submitted.
 
-    `spent` returns the number of requests sent since the process started; `on_commit` is called with the number of pages
-    and the last row of the log that have become durable.
+    `spent` returns the number of requests sent since the process started; `on_commit` is called with the number of
+    pages and the last row of the log that have become durable.
     """
 
     def __init__(

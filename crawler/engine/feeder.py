@@ -17,8 +17,8 @@ _Turn = tuple[int, int, Flight]
 class Feeder:
     """Chooses which pages to ask for next.
 
-    `outstanding` counts pages from their dispatch to their durable commit; it never passes `window` but for the one page
-    that the sequencer waits for.
+    `outstanding` counts pages from their dispatch to their durable commit; it never passes `window` but for the one
+    page that the sequencer waits for.
     """
 
     def __init__(self, backlog: Backlog, window: int, long_list_pages: int) -> None:
@@ -39,7 +39,7 @@ class Feeder:
         return len(self._turns)
 
     def add_turn(self, listing: Listing) -> None:
-        """A listing wants a further page, at its `due_step`."""
+        """Queue a listing that wants a further page, at its `due_step`."""
         if order.holds_depth(listing.progress.pages, self._long_list_pages):
             self.holding[listing.depth] += 1
         turn = (listing.due_step, listing.id, Flight(listing))
@@ -51,7 +51,7 @@ class Feeder:
         return self._turns[0][2] if self._turns else None
 
     def take_turn(self) -> None:
-        """The head turn is being applied: forget it."""
+        """Forget the head turn: it is being applied."""
         listing = heapq.heappop(self._turns)[2].listing
         if order.holds_depth(listing.progress.pages, self._long_list_pages):
             self.holding[listing.depth] -= 1
@@ -83,7 +83,7 @@ class Feeder:
             self.ready.put_nowait(flight)
 
     def drain(self, reason: str, grace_seconds: float) -> None:
-        """Ask for nothing more. What is not sent lands unsent now; what has not answered by the end of the grace, then."""
+        """Ask for nothing more: what is not sent lands unsent now, what has not answered lands so after the grace."""
         if self.drain_reason is not None:
             return
         self.drain_reason = reason
@@ -92,7 +92,7 @@ class Feeder:
         asyncio.get_running_loop().call_later(grace_seconds, self._give_up)
 
     def applied(self, flight: Flight) -> None:
-        """The page has been applied."""
+        """Note that the page has been applied."""
         self._airborne.discard(flight)
 
     def landed(self, count: int) -> None:

@@ -52,7 +52,9 @@ class Entry:
 class Ledger:
     """Turns outcomes into entries. `pages_max` caps a listing, None for no cap."""
 
-    def __init__(self, known: Known, last_row: int, last_listing: int, pages_max: int | None, empty_data: bytes) -> None:
+    def __init__(
+        self, known: Known, last_row: int, last_listing: int, pages_max: int | None, empty_data: bytes
+    ) -> None:
         self.known = known
         self.last_row = last_row
         self.unresolved: list[tuple[str, str]] = []
@@ -61,7 +63,7 @@ class Ledger:
         self._empty_data = empty_data
 
     def seeds(self, items: Sequence[Item], network: str, source: str, stamp: tuple[str, Position]) -> Entry:
-        """Enter seeds that are not known yet: nodes at depth 0, URLs one step before it; `stamp` is (time, position)."""
+        """Enter seeds not known yet: nodes at depth 0, URLs one step before it; `stamp` is (time, position)."""
         observed_at, position = stamp
         entry = Entry(position)
         sightings = [

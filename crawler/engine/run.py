@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from msgspec import Struct
 
@@ -89,8 +89,8 @@ class Run:
             self._stack = stack.pop_all()
         return self
 
-    async def __aexit__(self, *error: Any) -> None:  # noqa: ANN401 - as the exit stack takes them
-        await self._stack.__aexit__(*error)
+    async def __aexit__(self, *error: object) -> None:
+        await self._stack.aclose()
 
     def seed(self, items: Sequence[Item], network: str, source: str) -> int:
         """Enter seeds; those that are known already are passed over. Return how many are new."""
@@ -124,7 +124,7 @@ class Run:
         return lists / sum(nodes.values()) if nodes else 1.0
 
     def keep_unreadable(self, name: str, body: bytes, reason: str) -> None:
-        """Keep an answer that nobody understands, under `RUN/unreadable/`, with what was asked and why it does not fit."""
+        """Keep an answer that nobody understands under `RUN/unreadable/`, with what was asked and what is wrong."""
         self._unreadable += 1
         folder = self._folder / "unreadable"
         stamp = iso(self._clock.now()).replace(":", "")
@@ -147,7 +147,9 @@ class Run:
     async def _join(self, start: Start, writer: ShardWriter) -> None:
         settings = self._settings
         known = Known()
-        self.backlog = Backlog(self.frontier, settings.relations, settings.depth_max, start.position, dict(start.counts))
+        self.backlog = Backlog(
+            self.frontier, settings.relations, settings.depth_max, start.position, dict(start.counts)
+        )
         await self._replay(known, start)
         last_listing = int(start.totals.get("last_listing", 0))
         self.ledger = Ledger(known, start.last_row, last_listing, settings.pages_per_list_max, settings.empty_data)

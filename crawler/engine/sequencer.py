@@ -23,7 +23,7 @@ HYDRATE_BATCH = 50
 
 
 class Rules(Struct, frozen=True):
-    """The settings of the order: `nodes_max` None for no limit, `hydrate` the networks whose nodes are to be described."""
+    """The settings of the order: `nodes_max` None for no limit, `hydrate` the networks to be described."""
 
     long_list_pages: int
     nodes_max: int | None = None

@@ -1,7 +1,7 @@
 """The supervisor: starts the coroutines of a crawl, and brings them to an end in the right order.
 
-Two ways to stop, and a third: the first SIGINT or SIGTERM drains (what is under way is finished and committed), the second
-abandons (the commit under way is finished), and kill -9 needs no code here: the next start recovers.
+Two ways to stop, and a third: the first SIGINT or SIGTERM drains (what is under way is finished and committed), the
+second abandons (the commit under way is finished), and kill -9 needs no code here: the next start recovers.
 """
 
 from __future__ import annotations

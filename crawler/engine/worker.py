@@ -52,8 +52,8 @@ class LimitReachedError(Exception):
 class Crew:
     """All workers of a crawl. `errors` counts failed requests by the name of the failure.
 
-    `jitter` returns a number from 0 up to 1 at each call. `unreadable` is called with a flight's name and the body of an
-    answer that nobody understands.
+    `jitter` returns a number from 0 up to 1 at each call. `unreadable` is called with a flight's name and the body of
+    an answer that nobody understands.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Crew:
             flight = await self._feeder.ready.get()
             try:
                 await self._fly(flight)
-            except Exception as bug:
+            except Exception as bug:  # noqa: BLE001 - whoever waits for the page raises it
                 bug.add_note(f"while reading {flight.name}")
                 flight.fail(bug)
 
@@ -97,9 +97,7 @@ class Crew:
         else:
             flight.land(Landed(page, iso(self._clock.now()), flight.tries + flight.pauses))
 
-    def _failed(
-        self, flight: Flight, source: Source, sent_at_seconds: float | None, error: ProviderError
-    ) -> None:
+    def _failed(self, flight: Flight, source: Source, sent_at_seconds: float | None, error: ProviderError) -> None:
         self.errors[type(error).__name__] += 1
         decision = retry.decide(
             error,

@@ -42,8 +42,8 @@ class Run(Struct):
 class Progress(Struct):
     """How far a listing has come; stored as JSON in its row.
 
-    `rank` is the place of its next row, `barren` the number of pages in a row that showed nothing new, `failed` tells that
-    a certificate says so already.
+    `rank` is the place of its next row, `barren` the number of pages in a row that showed nothing new, `failed` tells
+    that a certificate says so already.
     """
 
     pages: int = 0
@@ -65,8 +65,8 @@ class Progress(Struct):
 class Listing(Struct):
     """One relation of one node, as it is being read.
 
-    `id` is 0 until it needs a row. `cursor` is the path and query of its next page, None for the first. `keys` holds the
-    rows it has shown and `cursors` the digests of the cursors followed, both only once it has more than one page.
+    `id` is 0 until it needs a row. `cursor` is the path and query of its next page, None for the first. `keys` holds
+    the rows it has shown and `cursors` the digests of the cursors followed, both only once it has more than one page.
     """
 
     node: NodeId

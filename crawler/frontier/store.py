@@ -156,7 +156,7 @@ async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
     version = await _version(writer)
     if version > SCHEMA_VERSION:
         message = (
-            f"{path} was written by a later version of the crawler (schema {version}, this one knows {SCHEMA_VERSION}); "
+            f"{path} was written by a later version of the crawler (schema {version}, not {SCHEMA_VERSION}); "
             "install that version to go on"
         )
         raise ConfigError(message)

@@ -1,7 +1,7 @@
 """In which order pages are applied: a pure function of what was applied before, never of who answered first.
 
-The rules stand in `docs/ARCHITECTURE.md`, "One order for all pages". Breadth first, and fair: a listing of many pages takes
-turns with all others, so that an account with ten million followers stalls nobody.
+The rules stand in `docs/ARCHITECTURE.md`, "One order for all pages". Breadth first, and fair: a listing of many pages
+takes turns with all others, so that an account with ten million followers stalls nobody.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Literal
 Choice = Literal["turn", "fresh", "none"]
 
 TURN_GAP_STEPS = 128
-"""How many pages of others come between two pages of one listing. A constant: the order must not depend on the workers."""
+"""How many pages of others come between two of one listing. A constant: the order must not depend on the workers."""
 
 LONG_GAP_FACTOR = 8
 """A long listing takes its turns this many times more rarely, so that even hundreds of them leave room for others."""
 
 
 def choose(step: int, turn_due_step: int | None, *, fresh: bool) -> Choice:
-    """Say what comes next: the listing whose turn is due, a fresh one, or, when there is none, whatever turn is nearest."""
+    """Say what comes next: the listing whose turn is due, a fresh one, or, without any, the nearest turn."""
     if turn_due_step is not None and (turn_due_step <= step or not fresh):
         return "turn"
     return "fresh" if fresh else "none"

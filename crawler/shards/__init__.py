@@ -1,0 +1,1 @@
+"""Shards: the output that survives."""

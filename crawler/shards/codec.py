@@ -27,7 +27,9 @@ def urn_text(network: str, kind: str, value: Id) -> str:
     return f'"{network}:{kind}s:{value}"' if kind in _WITH_URN else "null"
 
 
-def edge_lines(relation: Relation, node: NodeId, items: Sequence[Item], first_rank: int, stamp: tuple[str, str]) -> Lines:
+def edge_lines(
+    relation: Relation, node: NodeId, items: Sequence[Item], first_rank: int, stamp: tuple[str, str]
+) -> Lines:
     """Return one line per item: the edge that the listing's row means.
 
     `first_rank` is the place in the listing of the first item, counted from 0; `stamp` is (source, observed_at).
@@ -44,7 +46,8 @@ def edge_lines(relation: Relation, node: NodeId, items: Sequence[Item], first_ra
         start, end = f"{head}{here}{middle}", ""
     text = "".join(
         [
-            f'{start}{item.id if type(item.id) is int else id_text(item.id)}{end},"at":{_at(item.at)},"rank":{rank}{tail}'
+            f"{start}{item.id if type(item.id) is int else id_text(item.id)}{end}"
+            f',"at":{_at(item.at)},"rank":{rank}{tail}'
             for rank, item in enumerate(items, first_rank)
         ]
     )

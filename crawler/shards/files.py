@@ -1,8 +1,8 @@
 """The seam to the disk: every byte of a shard goes through these few verbs, so that a test can fail each of them.
 
 A handle stays open per file that is being appended to. Every `OSError` becomes a `StorageError` with a sentence; after
-one, the caller must not try the same file again: what a failed fsync left on the disk is unknown, and only the next start
-can tell.
+one, the caller must not try the same file again: what a failed fsync left on the disk is unknown, and only the next
+start can tell.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Files:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def make_folder(self, folder: Path) -> None:

@@ -1,9 +1,9 @@
 """The only start: make the shards on the disk equal to what the frontier committed.
 
-    longer than its committed length   -> cut back: the rest was never committed
-    shorter, or missing                -> refuse to start and say which: committed lines are lost
-    sealed by a commit, still `.open`  -> the kill came between commit and rename: finish the rename
-    without a row                      -> set aside, never deleted
+longer than its committed length   -> cut back: the rest was never committed
+shorter, or missing                -> refuse to start and say which: committed lines are lost
+sealed by a commit, still `.open`  -> the kill came between commit and rename: finish the rename
+without a row                      -> set aside, never deleted
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from crawler.shards.writer import OPEN, Shard
 def recover(files: Files, folder: Path, shards: Iterable[Shard], set_aside: Path) -> list[str]:
     """Bring the folder into the committed state; return a sentence for each thing done.
 
-    Every shard is looked at before the first is touched, so that a refusal changes nothing. Raises `StorageError` when a
-    committed byte is missing.
+    Every shard is looked at before the first is touched, so that a refusal changes nothing. Raises `StorageError`
+    when a committed byte is missing.
     """
     shards = list(shards)
     found = [_find(files, folder, shard) for shard in shards]
@@ -44,7 +44,8 @@ def _find(files: Files, folder: Path, shard: Shard) -> Path | None:
             raise StorageError(message)
     if not shard.committed_bytes:
         return None
-    message = f"{folder / shard.name} is missing, and {shard.committed_bytes} bytes of it were committed; restore it from a copy"
+    lost = f"{folder / shard.name} is missing, and {shard.committed_bytes} bytes of it were committed"
+    message = f"{lost}; restore it from a copy"
     raise StorageError(message)
 
 

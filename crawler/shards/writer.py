@@ -1,7 +1,8 @@
 """Shards: files of newline-delimited JSON, written frame by frame, sealed at a size.
 
 A shard that still grows is called `edges-000003.ndjson.zst.open`; sealed it loses the `.open` and never changes again.
-Every commit adds one zstd frame to each shard it touches, so that cutting a shard back to a committed length never splits
+Every commit adds one zstd frame to each shard it touches, so that cutting a shard back to a committed length never
+splits
 a frame. The law of this file: `write` makes lines durable and promises nothing; they count when the frontier has stored
 the returned `Shard` rows, and only then `publish` gives sealed shards their name.
 """
@@ -93,9 +94,7 @@ class ShardWriter:
         self._files.append(self._path(shard), frame)
         if not shard.committed_bytes:
             self._files.sync_folder(self._folder)
-        grown = replace(
-            shard, committed_bytes=shard.committed_bytes + len(frame), lines=shard.lines + lines.count
-        )
+        grown = replace(shard, committed_bytes=shard.committed_bytes + len(frame), lines=shard.lines + lines.count)
         self._open[kind] = grown
         return grown
 

@@ -18,7 +18,10 @@ def records(folder: Path, kind: str) -> list[dict[str, object]]:
     lines = [
         line
         for path in sorted((folder / "shards").glob(f"{kind}-*.ndjson.zst"))
-        for line in zstandard.ZstdDecompressor().stream_reader(path.read_bytes(), read_across_frames=True).readall().splitlines()
+        for line in zstandard.ZstdDecompressor()
+        .stream_reader(path.read_bytes(), read_across_frames=True)
+        .readall()
+        .splitlines()
     ]
     decoded = [msgspec.json.decode(line) for line in lines]
     return [{key: value for key, value in record.items() if key not in TIMES} for record in decoded]
@@ -59,7 +62,7 @@ async def test_timing_does_not_change_a_byte_but_times(tmp_path: Path) -> None:
 
 
 async def test_stopped_after_every_request_and_resumed_the_records_are_the_same(tmp_path: Path) -> None:
-    """A crawl stopped by its limit again and again, one request further each time, writes what an undisturbed one does."""
+    """A crawl stopped by its limit again and again, and resumed, writes what an undisturbed one does."""
     world = World(3, 25, 10)
     await crawl(tmp_path / "whole", ToyClient(world, 1), [3])
     ending, starts = None, 0

@@ -15,8 +15,8 @@ from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import LimitReachedError, Source
 from crawler.errors import Gone, Transient
-from crawler.transport.gate import Gate
 from crawler.model import Item, Page, Relation, Request, Response, Task
+from crawler.transport.gate import Gate
 
 PAGE_ROWS = 3
 RELATIONS = (
