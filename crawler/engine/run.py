@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from msgspec import Struct
 
@@ -49,6 +49,16 @@ class Settings(Struct, frozen=True):
     shard_bytes_max: int = 128 << 20
 
 
+class Disk(NamedTuple):
+    """How a run reaches the disk; a test passes one on which every operation can fail."""
+
+    files: Callable[[], Files] = Files
+    frontier: Callable[[Path], Frontier] = Frontier
+
+
+_DISK = Disk()
+
+
 class Run:
     """One run folder, opened. Use `async with Run(...) as run`, then `await run.crawl()`.
 
@@ -63,6 +73,7 @@ class Run:
         sources: Mapping[str, Source],
         clock: Clock,
         jitter: Callable[[], float],
+        disk: Disk = _DISK,
     ) -> None:
         self.recovered: list[str] = []
         self._folder = folder
@@ -70,15 +81,16 @@ class Run:
         self._sources = sources
         self._clock = clock
         self._jitter = jitter
+        self._disk = disk
         self._stack = AsyncExitStack()
         self._unreadable = 0
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            files = stack.enter_context(Files())
+            files = stack.enter_context(self._disk.files())
             shards_folder = self._folder / "shards"
             files.make_folder(shards_folder)
-            self.frontier = await stack.enter_async_context(Frontier(self._folder / "frontier.sqlite"))
+            self.frontier = await stack.enter_async_context(self._disk.frontier(self._folder / "frontier.sqlite"))
             start = await self.frontier.start(self._relations())
             shards = [_shard(row) for row in start.shards]
             self.recovered = recover(files, shards_folder, shards, self._folder / "set-aside")

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from crawler.engine.run import Run, Settings
+from crawler.engine.run import Disk, Run, Settings
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import LimitReachedError, Source
 from crawler.errors import Gone, Transient
@@ -19,6 +19,7 @@ from crawler.model import Item, Page, Relation, Request, Response, Task
 from crawler.transport.gate import Gate
 
 PAGE_ROWS = 3
+DISK = Disk()
 RELATIONS = (
     Relation("user", "followers", "user", "follows", "/users/{}/followers", inward=True),
     Relation("user", "followings", "user", "follows", "/users/{}/followings"),
@@ -166,11 +167,13 @@ def settings(**changes: object) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
-async def crawl(folder: Path, client: ToyClient, seeds: list[int], chosen: Settings | None = None) -> Ending:
+async def crawl(
+    folder: Path, client: ToyClient, seeds: list[int], chosen: Settings | None = None, disk: Disk = DISK
+) -> Ending:
     """Start or resume a toy crawl in a folder."""
     folder.mkdir(exist_ok=True)
     sources = {"toy": Source(ToyProvider(), client, Gate())}
-    async with Run(folder, chosen or settings(), sources, StillClock(), lambda: 0.0) as run:
+    async with Run(folder, chosen or settings(), sources, StillClock(), lambda: 0.0, disk) as run:
         run.seed([Item("user", seed, seed, "id", None) for seed in seeds], "soundcloud", "toy")
         return await run.crawl()
 
