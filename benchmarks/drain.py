@@ -31,6 +31,10 @@ import msgspec
 from crawler.dataset.reader import lines
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGE_ROWS = 200
+KILL_SECONDS = {"ego-twitter": (2.0, 25.0)}
+"""When a kill comes, by graph: early enough that the crawl is still going on."""
+
 CONFIG = """
 [crawl.relations]
 user = ["followers", "followings"]
@@ -79,6 +83,7 @@ def main() -> None:
 
 def drain(graphs: Path, graph: str, seed: int, kills: int, folder: Path) -> dict[str, object]:
     """Crawl a graph from a seed in both directions; return figures and whether the records equal the graph."""
+    folder.mkdir(parents=True, exist_ok=True)
     sandbox = subprocess.Popen(
         [sys.executable, "-m", "crawler", "sandbox", "--world", str(graphs / graph), "--until-stdin-closes"],
         stdin=subprocess.PIPE,
@@ -90,11 +95,12 @@ def drain(graphs: Path, graph: str, seed: int, kills: int, folder: Path) -> dict
     try:
         url = sandbox.stdout.readline().decode().strip()
         (folder / "config.toml").write_text(CONFIG.format(url=url), encoding="utf-8")
-        wall_seconds, peak_kilobytes = _crawl(folder, seed, kills)
+        wall_seconds, peak_kilobytes = _crawl(folder, seed, kills, KILL_SECONDS.get(graph, (1.0, 3.0)))
         with urllib.request.urlopen(f"{url}/_sandbox/report") as answer:
             report = json.load(answer)
     finally:
         sandbox.stdin.close()
+        sandbox.stdout.close()
         sandbox.wait(10)
     figures = _compare(folder / "run", graphs, graph, seed)
     pages, edges = int(str(figures["pages"])), int(str(figures["edges"]))
@@ -111,7 +117,7 @@ def drain(graphs: Path, graph: str, seed: int, kills: int, folder: Path) -> dict
     }
 
 
-def _crawl(folder: Path, seed: int, kills: int) -> tuple[float, int]:
+def _crawl(folder: Path, seed: int, kills: int, kill_seconds: tuple[float, float]) -> tuple[float, int]:
     """Give the same command until it ends by itself, killing it `kills` times; return seconds and peak kilobytes."""
     command = [sys.executable, "-m", "crawler", "crawl", str(folder / "run")]
     command += ["--config", str(folder / "config.toml"), "--seed", str(seed)]
@@ -121,7 +127,7 @@ def _crawl(folder: Path, seed: int, kills: int) -> tuple[float, int]:
     for _ in range(kills):
         crawl = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
         try:
-            crawl.wait(chance.uniform(2, 25))
+            crawl.wait(chance.uniform(*kill_seconds))
         except subprocess.TimeoutExpired:
             crawl.send_signal(signal.SIGKILL)
             crawl.wait()
@@ -134,9 +140,10 @@ def _crawl(folder: Path, seed: int, kills: int) -> tuple[float, int]:
 
 
 def _compare(run: Path, graphs: Path, graph: str, seed: int) -> dict[str, object]:
-    oracle = json.loads((graphs / "crawl_oracles.json").read_text(encoding="utf-8"))[f"{graph}|seed={seed}|both"]
+    truth, edges = truth_of(graphs / graph), 0
+    given = json.loads((graphs / "crawl_oracles.json").read_text(encoding="utf-8"))
+    oracle = given.get(f"{graph}|seed={seed}|both") or levels(truth, seed)
     problems = _depth_problems(run, oracle)
-    truth, edges = _truth(graphs / graph), 0
     seen: dict[str, set[int]] = {"followers": set(), "followings": set()}
     for line in lines(run, "edges"):
         edge = msgspec.json.decode(line, type=Edge)
@@ -155,12 +162,33 @@ def _compare(run: Path, graphs: Path, graph: str, seed: int) -> dict[str, object
         "equals_the_truth": not problems,
         "problems": problems,
         "nodes": oracle[-1]["total"],
+        "depths": len(oracle),
         "distinct_follows": len(distinct),
         "edges": edges,
         "pages": found["pages"],
         "pages_of_the_oracle": pages_expected,
         "requests": found["requests"],
     }
+
+
+def levels(follows: set[int], seed: int) -> list[dict[str, object]]:
+    """Return what a breadth-first crawl in both directions finds at each depth, in the form of the given oracles.
+
+    `follows` holds each follow as `src << 32 | dst`. For graphs that no oracle was made for.
+    """
+    rows: dict[str, dict[int, list[int]]] = {"out": defaultdict(list), "in": defaultdict(list)}
+    for follow in follows:
+        rows["out"][follow >> 32].append(follow & 0xFFFFFFFF)
+        rows["in"][follow & 0xFFFFFFFF].append(follow >> 32)
+    found, level, oracle = {seed}, [seed], list[dict[str, object]]()
+    while level:
+        digest = hashlib.sha256("\n".join(map(str, sorted(found))).encode()).hexdigest()
+        lists = [side[node] for node in level for side in rows.values()]
+        pages = sum(max(1, -(-len(one) // PAGE_ROWS)) for one in lists)
+        oracle.append({"depth": len(oracle), "total": len(found), "pages_to_expand_200": pages, "sha256": digest})
+        level = sorted({node for one in lists for node in one} - found)
+        found.update(level)
+    return oracle
 
 
 def _depth_problems(run: Path, oracle: list[dict[str, object]]) -> list[str]:
@@ -177,7 +205,8 @@ def _depth_problems(run: Path, oracle: list[dict[str, object]]) -> list[str]:
     return problems
 
 
-def _truth(folder: Path) -> set[int]:
+def truth_of(folder: Path) -> set[int]:
+    """Return the follows of a folder of edge lists, each as `src << 32 | dst`."""
     name, mutual = ("follows", False) if (folder / "follows.txt.gz").exists() else ("friends", True)
     with gzip.open(folder / f"{name}.txt.gz", "rt") as file:
         pairs = {tuple(map(int, line.split())) for line in file}
