@@ -27,7 +27,7 @@ from crawler.engine.observer import Observer
 from crawler.engine.progress import Display, Snapshot, summary
 from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
-from crawler.engine.worker import LimitReachedError, Source
+from crawler.engine.worker import Source
 from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused
 from crawler.frontier.lock import hold
 from crawler.log import Log, open_log
@@ -187,10 +187,8 @@ async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) 
         runs: list[Run] = []
 
         def within_budget() -> None:
-            requests_max = config.crawl.max_requests
-            if requests_max is not None and runs and runs[0].committer.requests >= requests_max:
-                message = f"max_requests = {requests_max} is reached"
-                raise LimitReachedError(message)
+            for run in runs:
+                run.keep_budget()
 
         client = await stack.enter_async_context(_client(config, plan.credentials, gate, within_budget))
         provider = SoundCloud(config.soundcloud.base_url, config.dataset.keep)
@@ -247,6 +245,7 @@ def _settings(config: Config, provider: Provider) -> Settings:
         workers=crawl.workers,
         depth_max=crawl.max_depth,
         nodes_max=crawl.max_nodes,
+        requests_max=crawl.max_requests,
         seconds_max=crawl.max_seconds,
         pages_per_list_max=crawl.max_pages_per_list,
         long_list_pages=crawl.long_list_pages,

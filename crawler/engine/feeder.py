@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter
+from collections.abc import Callable
 
 from crawler.engine.backlog import Backlog
 from crawler.engine.flight import Flight, Skipped, Unsent
@@ -21,7 +22,7 @@ class Feeder:
     page that the sequencer waits for.
     """
 
-    def __init__(self, backlog: Backlog, window: int, long_list_pages: int) -> None:
+    def __init__(self, backlog: Backlog, window: int, long_list_pages: int, requests_left: Callable[[], float]) -> None:
         self.ready: asyncio.Queue[Flight] = asyncio.Queue()
         self.outstanding = 0
         self.holding: Counter[int] = Counter()
@@ -29,6 +30,7 @@ class Feeder:
         self._airborne: set[Flight] = set()
         self._backlog = backlog
         self._window = window
+        self._requests_left = requests_left
         self._long_list_pages = long_list_pages
         self._turns: list[_Turn] = []
         self._undispatched: list[_Turn] = []
@@ -62,7 +64,9 @@ class Feeder:
 
     def refill(self, step: int) -> None:
         """Dispatch pages in the order in which they will be wanted, as far as that can be foretold."""
-        while self.outstanding < self._window and self.drain_reason is None:
+        # What was foretold wrongly is asked for in vain, so the nearer the budget's end, the less is foretold.
+        window = min(self._window, max(1.0, self._requests_left() / 2))
+        while self.outstanding < window and self.drain_reason is None:
             flight = self._next(step + self.outstanding)
             if flight is None:
                 return

@@ -145,7 +145,10 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
         f"  log       {run / 'log.jsonl'}",
         "",
     ]
+    limit = next((name for name in ("max_requests", "max_nodes") if (reason or "").startswith(name)), None)
     go_on = f"To go on where it stopped, give the same command again:  crawler crawl {run}"
+    if limit:
+        go_on = f"To go on, raise the limit:  crawler crawl {run} --{limit.replace('_', '-')} N"
     check = f"To check every line against what was promised:  crawler verify {run}"
     return "\n".join([*lines, check if finished else go_on])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -17,7 +18,7 @@ from crawler.engine.feeder import Feeder, window_of
 from crawler.engine.ledger import Ledger
 from crawler.engine.sequencer import Rules, Sequencer
 from crawler.engine.supervisor import Ending, Supervisor
-from crawler.engine.worker import Crew, Source
+from crawler.engine.worker import Crew, LimitReachedError, Source
 from crawler.errors import StorageError
 from crawler.frontier.known import Known
 from crawler.frontier.rows import ShardRow
@@ -41,6 +42,7 @@ class Settings(Struct, frozen=True):
     workers: int = 32
     depth_max: int | None = None
     nodes_max: int | None = None
+    requests_max: int | None = None
     seconds_max: float | None = None
     pages_per_list_max: int | None = None
     long_list_pages: int = 64
@@ -129,6 +131,12 @@ class Run:
         """Return the requests sent by all sources since the process started."""
         return sum(source.client.requests for source in self._sources.values())
 
+    def keep_budget(self) -> None:
+        """Be called before each request is sent. Raises `LimitReachedError` when the run has had all it may."""
+        if self._requests_left() <= 0:
+            message = f"max_requests = {self._settings.requests_max} is reached"
+            raise LimitReachedError(message)
+
     def lists_per_node(self) -> float:
         """Return how many listings a known node has, on average."""
         nodes: Mapping[str, int] = self.committer.totals.get("nodes", {})
@@ -149,6 +157,10 @@ class Run:
             message = f"could not keep an unreadable answer in {folder}: {error.strerror}"
             raise StorageError(message) from error
 
+    def _requests_left(self) -> float:
+        requests_max = self._settings.requests_max
+        return math.inf if requests_max is None else requests_max - self.committer.requests
+
     def _relations(self) -> dict[tuple[str, str, str], Relation]:
         return {
             (name, relation.kind, relation.name): relation
@@ -165,7 +177,7 @@ class Run:
         await self._replay(known, start)
         last_listing = int(start.totals.get("last_listing", 0))
         self.ledger = Ledger(known, start.last_row, last_listing, settings.pages_per_list_max, settings.empty_data)
-        self.feeder = Feeder(self.backlog, window_of(settings.workers), settings.long_list_pages)
+        self.feeder = Feeder(self.backlog, window_of(settings.workers), settings.long_list_pages, self._requests_left)
         self.committer = Committer(self.frontier, writer, start.totals, self.spent, self._landed)
         self.committer.begin(start.position, start.last_row)
         rules = Rules(settings.long_list_pages, settings.nodes_max, settings.hydrate)
