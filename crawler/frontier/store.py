@@ -7,7 +7,7 @@ means that its pages are fetched again. No verb holds a transaction open across 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +23,8 @@ from crawler.model import NodeId, Relation
 
 SCHEMA_VERSION = 1
 _SCHEMA = resources.files("crawler.frontier").joinpath("schema.sql").read_text(encoding="utf-8")
+
+Connect = Callable[..., Awaitable[aiosqlite.Connection]]
 
 _INSERT_RUN = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SELECT_RUNS = "SELECT row, network, kind, depth, via, detail, fresh, form, ids FROM log"
@@ -42,18 +44,22 @@ class Start(Struct):
 
 
 class Frontier:
-    """The to-do list that survives. Open it with `async with Frontier.open(path) as frontier`."""
+    """The to-do list that survives. Open it with `async with Frontier(path) as frontier`.
 
-    def __init__(self, path: Path) -> None:
+    `connect` opens the database; a simulation passes one that has no thread of its own.
+    """
+
+    def __init__(self, path: Path, connect: Connect = aiosqlite.connect) -> None:
         self._path = path
+        self._connect = connect
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
 
     async def __aenter__(self) -> Self:
         try:
-            self._writer = await aiosqlite.connect(self._path, isolation_level=None)
+            self._writer = await self._connect(self._path, isolation_level=None)
             await _prepare(self._writer, self._path)
-            self._reader = await aiosqlite.connect(f"file:{_quoted(self._path)}?mode=ro", uri=True)
+            self._reader = await self._connect(f"file:{_quoted(self._path)}?mode=ro", uri=True)
         except sqlite3.Error as error:
             await self.__aexit__()
             raise StorageError(_sentence(self._path, error)) from error
