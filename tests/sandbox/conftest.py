@@ -46,7 +46,10 @@ class Client:
 
     def pages(self, target: str) -> Iterator[dict[str, Any]]:
         following: str | None = target
+        seen: set[str] = set()
         while following:
+            assert following not in seen, "the list goes in a circle"
+            seen.add(following)
             page = self.json(following)
             yield page
             following = page.get("next_href")
