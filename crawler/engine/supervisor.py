@@ -75,13 +75,13 @@ class Supervisor:
         self._committer.close()
         await commits
         if sequence.cancelled():
-            return Ending("stopped by a second signal", by_signal=True)
+            return Ending("by a second signal, without waiting for answers", by_signal=True)
         return Ending(sequence.result(), by_signal=bool(self._signals))
 
     def _signalled(self) -> None:
         self._signals += 1
         if self._signals == 1:
-            self.drain("stopped by a signal")
+            self.drain("by Ctrl-C or a signal")
         elif self._sequence is not None:
             self._committer.abandon()
             self._sequence.cancel()

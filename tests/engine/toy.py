@@ -36,7 +36,7 @@ class World:
         names = range(users)
         follows = {(a, b) for a in names for b in chance.sample(names, chance.choice((0, 1, 2, 7))) if a != b}
         follows |= {(a, 0) for a in names if a}
-        likes = {(a, b) for a in names for b in chance.sample(range(tracks), chance.choice((0, 2, 5)))}
+        likes = {(a, b) for a in names for b in chance.sample(range(tracks), min(tracks, chance.choice((0, 2, 5))))}
         self.owners = {track: chance.choice(names) for track in range(tracks)}
         self.follows, self.likes = follows, likes
         self.lists: dict[tuple[str, int, str], list[int]] = {}
