@@ -34,6 +34,7 @@ from crawler.log import Log, open_log
 from crawler.model import Item, NodeId, Provider, Relation, Task
 from crawler.providers.oauth import OAuth
 from crawler.providers.soundcloud import SoundCloud, empty_data
+from crawler.sandbox.faults.plan import parse_faults
 from crawler.seeds import NETWORK, Seed, parse, read_seeds
 from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
@@ -134,6 +135,8 @@ def _plan(run: Path, config: Config, texts: Sequence[str], files: Sequence[Path]
     if config.sandbox.enabled and config.sandbox.world != "synthetic" and not Path(config.sandbox.world).is_dir():
         message = f'world in [sandbox]: there is no folder "{config.sandbox.world}"'
         raise ConfigError(message)
+    if config.sandbox.enabled:
+        parse_faults(config.sandbox.faults)
     return Plan(run, config, seeds, _credentials(config))
 
 
@@ -303,6 +306,7 @@ async def _sandbox(config: Config) -> AsyncIterator[str]:
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "crawler", "sandbox", "--until-stdin-closes", "--port", "0"),
         *("--world", section.world, "--users", str(section.users), "--seed", str(section.seed)),
+        *(("--faults", section.faults) if section.faults else ()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,

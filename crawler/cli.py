@@ -132,17 +132,24 @@ def verify(run: Path, *, as_json: bool) -> NoReturn:
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--until-stdin-closes", is_flag=True, help="End when standard input is closed, for use by programs.")
-def sandbox(**options: Any) -> None:  # noqa: ANN401 - as `serve.run` takes them
+@click.option("--faults", metavar="NAME[:P][@FAMILY],...", help="What goes wrong: see docs/sandbox.md.")
+@click.option("--list-faults", is_flag=True, help="Show every fault, and where it was seen.")
+def sandbox(*, list_faults: bool, **options: Any) -> None:  # noqa: ANN401 - as `serve.run` takes them
     """Serve a local world that speaks SoundCloud's API, to try things on.
 
     \b
     Examples:
       crawler sandbox --port 8070
       crawler sandbox --world shared/graphs/ego-twitter
+      crawler sandbox --faults short-pages,storm:0.9@users/followers
     """  # noqa: D301
     from crawler.sandbox import serve
+    from crawler.sandbox.faults.plan import listed
 
-    serve.run(**options)
+    if list_faults:
+        click.echo(listed())
+    else:
+        serve.run(**options)
 
 
 @cli.command(short_help="Ask which node is behind a soundcloud.com URL.")

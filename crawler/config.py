@@ -108,13 +108,15 @@ class SoundCloud(_Section, frozen=True):
 class Sandbox(_Section, frozen=True):
     """[sandbox]: the embedded service. `enabled` absent means: exactly when no client id is set; see `uses_sandbox`.
 
-    `world` is "synthetic" (`users` users computed from `seed`) or the path of a folder of edge lists.
+    `world` is "synthetic" (`users` users computed from `seed`) or the path of a folder of edge lists. `faults` makes a
+    bad day, as "short-pages,storm:0.9@users/followers"; `crawler sandbox --list-faults` shows what there is.
     """
 
     enabled: bool | None = None
     world: Annotated[str, Meta(min_length=1)] = "synthetic"
     users: Positive = 400
     seed: Depth = 1
+    faults: str = ""
 
 
 class Shards(_Section, frozen=True):

@@ -62,8 +62,8 @@ LISTINGS: tuple[Listing, ...] = (
     Listing("playlist", "tracks", "track", "offset"),
     Listing("playlist", "reposters", "user", "milliseconds", enveloped=True),
 )
-_BY_PATH = {(f"{listing.kind}s", listing.relation): listing for listing in LISTINGS}
-_KINDS = {"users": "user", "tracks": "track", "playlists": "playlist"}
+BY_PATH = {(f"{listing.kind}s", listing.relation): listing for listing in LISTINGS}
+KINDS = {"users": "user", "tracks": "track", "playlists": "playlist"}
 _REMOVED = ("/me/recommended/tracks", "/me/conversations")
 _PLACE = re.compile(r"/user-(\d{9})(?:/(?:track-|sets/set-)(\d{10}))?/?")
 
@@ -101,12 +101,12 @@ class OfficialDialect:
             # An application's token reads what is public; there is no "me" behind it (soundcloud/api issues 84, 378).
             return Route("me", lambda _: Reply(401, ()))
         collection, *names = call.path.removeprefix("/").split("/", 2)
-        if collection in _KINDS:
+        if collection in KINDS:
             return self._data_route(collection, names)
         return Route("unknown", self._guarded(_missing))
 
     def _data_route(self, collection: str, names: list[str]) -> Route:
-        kind = _KINDS[collection]
+        kind = KINDS[collection]
         if not names:
             return Route(collection, self._guarded(lambda call: self._batch(call, kind)))
         if not names[1:]:
@@ -114,7 +114,7 @@ class OfficialDialect:
         return self._list_route(collection, *names)
 
     def _list_route(self, collection: str, name: str, relation: str) -> Route:
-        listing = _BY_PATH.get((collection, relation))
+        listing = BY_PATH.get((collection, relation))
         if listing is not None:
             return Route(f"{collection}/{relation}", self._guarded(lambda call: self._list(call, listing, name)))
         if (collection, relation) == ("users", "web-profiles"):
@@ -147,10 +147,10 @@ class OfficialDialect:
         return Reply(200, _HEADERS, self._objects.web_profiles(self._node("user", name)))
 
     def _list(self, call: Call, listing: Listing, name: str) -> Reply:
-        limit = _limit(call.query)
+        limit = page_limit(call.query)
         node = self._node(listing.kind, name)
         count = self._world.count(listing.kind, node, listing.relation)
-        start = _start(call, listing, node, count)
+        start = first_row(call, listing, node, count)
         stop = min(start + limit, count)
         rows = self._world.rows(listing.kind, node, listing.relation, start, stop)
         body = self._items(listing.item, rows, node, shows_tracks=_shows_tracks(call, default=listing.shows_tracks))
@@ -158,7 +158,7 @@ class OfficialDialect:
             return Reply(200, _HEADERS, b"[%b]" % body)
         if stop < count:
             cursor = cursors.encode(listing.grammar, node, count, stop - 1, int(rows[-1]))
-            end = b'],"next_href":"%b"}' % _next_href(call, listing, cursor, limit).encode()
+            end = b'],"next_href":"%b"}' % next_href(call, listing, cursor, limit).encode()
         else:
             end = b"]}" if listing.grammar == "offset" else b'],"next_href":null}'
         return Reply(200, _HEADERS, b"".join((b'{"collection":[', body, end)))
@@ -167,7 +167,7 @@ class OfficialDialect:
         names = call.query.get("urns") or call.query.get("ids")
         if not names:
             raise Refusal(problem(400, "a search needs q, and the sandbox has no search: name urns"))
-        wanted = [_number(kind, name) for name in names.split(",")]
+        wanted = [node_number(kind, name) for name in names.split(",")]
         if len(wanted) > LARGEST_BATCH:
             raise Refusal(problem(400, f"at most {LARGEST_BATCH} urns"))
         found = [node for node in dict.fromkeys(wanted) if node is not None and self._world.exists(kind, node)]
@@ -201,7 +201,7 @@ class OfficialDialect:
         return kind, item
 
     def _node(self, kind: str, name: str) -> int:
-        node = _number(kind, name)
+        node = node_number(kind, name)
         if node is None or not self._world.exists(kind, node):
             raise Refusal(problem(404))
         return node
@@ -237,13 +237,14 @@ def _missing(_call: Call) -> Reply:
     return problem(404)
 
 
-def _number(kind: str, name: str) -> int | None:
+def node_number(kind: str, name: str) -> int | None:
     """Read `42` or `soundcloud:users:42`."""
     digits = name.removeprefix(f"soundcloud:{kind}s:")
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= cursors.LONGEST_NUMBER else None
 
 
-def _limit(query: Mapping[str, str]) -> int:
+def page_limit(query: Mapping[str, str]) -> int:
+    """Return how many rows a page may have. Raises `Refusal`."""
     text = query.get("page_size") or query.get("limit") or str(DEFAULT_LIMIT)
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise Refusal(problem(400, "limit must be a number from 1 to 200"))
@@ -252,7 +253,8 @@ def _limit(query: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _start(call: Call, listing: Listing, node: int, count: int) -> int:
+def first_row(call: Call, listing: Listing, node: int, count: int) -> int:
+    """Return the row that a call's cursor begins at. Raises `Refusal`."""
     cursor = call.query.get("offset" if listing.grammar == "offset" else "cursor")
     try:
         return 0 if cursor is None else cursors.decode(listing.grammar, node, count, cursor)
@@ -272,7 +274,8 @@ def _host(call: Call) -> str:
     return call.headers.get("host", "127.0.0.1")
 
 
-def _next_href(call: Call, listing: Listing, cursor: str, limit: int) -> str:
+def next_href(call: Call, listing: Listing, cursor: str, limit: int) -> str:
+    """Return the address of the page after a cursor, as the service writes it."""
     name = "offset" if listing.grammar == "offset" else "cursor"
     pairs = [f"page_size={limit}", f"{name}={cursor}"]
     if listing.grammar not in ("milliseconds", "microseconds"):

@@ -10,12 +10,27 @@ JSON = (("content-type", "application/json; charset=utf-8"),)
 TEXT = (("content-type", "text/plain; charset=utf-8"),)
 
 
+class Delivery(NamedTuple):
+    """How a reply reaches the client when something is wrong on the way.
+
+    The body takes `seconds` to arrive; after `cut_after_bytes` of it the connection is closed, or reset.
+    """
+
+    seconds: float = 0.0
+    cut_after_bytes: int | None = None
+    is_reset: bool = False
+
+
 class Reply(NamedTuple):
-    """A status, headers with lower-case names (never content-length), and the whole body."""
+    """A status, headers with lower-case names (never content-length), and the whole body.
+
+    `delivery` is None for what arrives at once and whole.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...] = JSON
     body: bytes = b""
+    delivery: Delivery | None = None
 
 
 class Call(NamedTuple):

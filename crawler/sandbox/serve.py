@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from crawler.errors import ConfigError
+from crawler.sandbox.faults.plan import parse_faults
 from crawler.sandbox.folder import FolderWorld
-from crawler.sandbox.service import TOKEN_PATH, TOKEN_SECONDS, Sandbox
+from crawler.sandbox.service import TOKEN_PATH, Sandbox
 from crawler.sandbox.synthetic import LARGEST_USERS, SyntheticWorld
 from crawler.sandbox.wire import Connection
 from crawler.sandbox.world import World
@@ -66,10 +67,14 @@ def run(
     host: str = DEFAULT_HOST,
     port: int = 0,
     until_stdin_closes: bool = False,
-    token_seconds: float = TOKEN_SECONDS,
+    faults: str | None = None,
 ) -> None:
-    """Serve until SIGINT, SIGTERM or, when asked, the end of standard input; the first line printed is the base URL."""
-    sandbox = Sandbox(open_world(world, users, seed), token_seconds=token_seconds, seed=seed)
+    """Serve until SIGINT, SIGTERM or, when asked, the end of standard input; the first line printed is the base URL.
+
+    `faults` is what goes wrong, as `faults.plan.parse_faults` reads it. Raises `ConfigError`.
+    """
+    plan = None if faults is None else parse_faults(faults, seed)
+    sandbox = Sandbox(open_world(world, users, seed), seed=seed, faults=plan)
 
     def ready(url: str) -> None:
         print(url, flush=True)  # noqa: T201 - the answer to the command

@@ -6,16 +6,19 @@ Keep-alive and pipelining work; bodies need a content-length. A reader that is s
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import cast
 
-from crawler.sandbox.reply import Reply
+from crawler.sandbox.reply import Delivery, Reply
 
 Handler = Callable[[str, str, Mapping[str, str], bytes], Reply]
 
 LARGEST_HEAD_BYTES = 65_536
 LARGEST_BODY_BYTES = 1_048_576
+_PIECE_SECONDS = 1.0
 _START_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
@@ -35,6 +38,7 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._waiting = b""
         self._paused = False
+        self._delivering = False
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _answer_waiting(self) -> None:
-        while self._waiting and not self._paused and not self._transport.is_closing():
+        while self._waiting and not self._paused and not self._delivering and not self._transport.is_closing():
             try:
                 taken = self._answer_first(self._waiting)
             except Malformed as malformed:
@@ -97,9 +101,46 @@ class Connection(asyncio.Protocol):
         lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
         connection = "" if keep else "connection: close\r\n"
         head = f"{_START_LINES[reply.status]}{lines}{connection}content-length: {len(reply.body)}\r\n\r\n"
+        if reply.delivery is not None:
+            self._deliver(head.encode("latin-1"), reply.body if with_body else b"", reply.delivery, keep=keep)
+            return
         self._transport.writelines([head.encode("latin-1"), reply.body if with_body else b""])
         if not keep:
             self._transport.close()
+
+    def _deliver(self, head: bytes, body: bytes, delivery: Delivery, *, keep: bool) -> None:
+        """Send a reply as badly as it should arrive; what the client asks meanwhile waits."""
+        self._transport.write(head)
+        cut = delivery.cut_after_bytes
+        pieces = max(1, round(delivery.seconds / _PIECE_SECONDS))
+        size = -(-len(body) // pieces) or 1
+        parts = [body[place : place + size] for place in range(0, len(body) if cut is None else cut, size)]
+        self._delivering = True
+        ending = "keep" if cut is None and keep else "reset" if delivery.is_reset else "close"
+        self._trickle(parts, delivery.seconds / pieces, ending)
+
+    def _trickle(self, parts: list[bytes], wait_seconds: float, ending: str) -> None:
+        if self._transport.is_closing():
+            return
+        if parts:
+            self._transport.write(parts[0])
+            asyncio.get_running_loop().call_later(wait_seconds, self._trickle, parts[1:], wait_seconds, ending)
+            return
+        self._delivering = False
+        if ending == "reset":
+            _reset(self._transport)
+        elif ending == "close":
+            self._transport.close()
+        else:
+            self._answer_waiting()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close a connection so that the other side sees a reset, and no end."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def read_head(data: bytes) -> tuple[str, str, str, dict[str, str]]:
