@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from crawler.engine.ledger import Entry
 from crawler.frontier.rows import Change, Position, ShardRow
@@ -164,6 +165,6 @@ def _change(group: list[Entry], position: Position, shards: list[Shard]) -> Chan
         pages=[entry.page for entry in group if entry.page is not None],
         counts=counts,
         settled=settled,
-        shards=[ShardRow(s.name, s.kind, s.sequence, s.committed_bytes, s.lines, s.sealed, s.sha256) for s in shards],
+        shards=[ShardRow._make(astuple(shard)) for shard in shards],
         totals=b"{}",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct, field
 
@@ -37,6 +37,21 @@ class Run(Struct):
     fresh: bool
     ids: Sequence[Id]
     row: int = 0
+
+
+class LogRow(NamedTuple):
+    """A row of the log as it is stored, its `size` ids packed."""
+
+    row: int
+    network: str
+    kind: str
+    depth: int
+    via: str
+    detail: Detail
+    fresh: int
+    size: int
+    form: str
+    ids: bytes
 
 
 class Progress(Struct):
@@ -102,6 +117,14 @@ class ShardRow(NamedTuple):
     lines: int
     sealed: bool
     sha256: str | None
+    bytes_crc32: int | None = None
+
+
+def shard_row(row: Sequence[Any]) -> ShardRow:
+    """Return a shard's state from the columns of its table; schema 1 had no CRC of the bytes."""
+    name, kind, sequence, committed_bytes, lines, sealed, sha256 = row[:7]
+    crc32 = row[7] if len(row) > len(ShardRow._fields) - 1 else None
+    return ShardRow(name, kind, sequence, committed_bytes, lines, bool(sealed), sha256, crc32)
 
 
 class Change(Struct):

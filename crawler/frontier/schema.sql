@@ -1,9 +1,11 @@
 -- The frontier: one file, one writer, moved by one transaction per commit.
 -- The log is the truth of what is known, and the queue of what is to be expanded; nothing in it is ever changed.
+-- `crc32` is over the other columns of a row (crawler/frontier/checks.py); null in rows written by schema 1.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
-    value TEXT NOT NULL
+    value TEXT NOT NULL,
+    crc32 INTEGER
 ) WITHOUT ROWID;
 
 -- One row for each run of nodes that one page (or the seeds) made known, or described more fully (`fresh` = 0).
@@ -18,7 +20,8 @@ CREATE TABLE log (
     fresh   INTEGER NOT NULL,
     count   INTEGER NOT NULL,
     form    TEXT    NOT NULL,
-    ids     BLOB    NOT NULL
+    ids     BLOB    NOT NULL,
+    crc32   INTEGER
 );
 
 -- Where the reading of the log stands: everything before it has become a listing, or has ended.
@@ -27,7 +30,8 @@ CREATE TABLE position (
     log_row        INTEGER NOT NULL,
     relation_index INTEGER NOT NULL,
     log_index      INTEGER NOT NULL,
-    step           INTEGER NOT NULL
+    step           INTEGER NOT NULL,
+    crc32          INTEGER
 );
 
 -- Only listings that are out of order have a row: those with more pages to come, set aside, or parked.
@@ -43,7 +47,8 @@ CREATE TABLE listings (
     cursor     TEXT,
     due_step   INTEGER NOT NULL,
     not_before REAL,
-    body       TEXT    NOT NULL
+    body       TEXT    NOT NULL,
+    crc32      INTEGER
 );
 
 -- What a listing of several pages has shown so far, so that it never yields a row twice, nor follows a cursor twice.
@@ -53,6 +58,7 @@ CREATE TABLE listing_pages (
     cursor  BLOB    NOT NULL,
     form    TEXT    NOT NULL,
     keys    BLOB    NOT NULL,
+    crc32   INTEGER,
     PRIMARY KEY (listing, page)
 ) WITHOUT ROWID;
 
@@ -62,6 +68,7 @@ CREATE TABLE counts (
     kind    TEXT NOT NULL,
     node         NOT NULL,
     body    TEXT NOT NULL,
+    crc32   INTEGER,
     PRIMARY KEY (network, kind, node)
 ) WITHOUT ROWID;
 
@@ -72,10 +79,13 @@ CREATE TABLE shards (
     committed_bytes INTEGER NOT NULL,
     lines           INTEGER NOT NULL,
     sealed          INTEGER NOT NULL,
-    sha256          TEXT
+    sha256          TEXT,
+    bytes_crc32     INTEGER,
+    crc32           INTEGER
 ) WITHOUT ROWID;
 
 CREATE TABLE totals (
-    id   INTEGER PRIMARY KEY CHECK (id = 1),
-    body TEXT NOT NULL
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    body  TEXT NOT NULL,
+    crc32 INTEGER
 );

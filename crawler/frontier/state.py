@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from crawler.errors import ConfigError, StorageError
-from crawler.frontier.rows import ShardRow
+from crawler.frontier.rows import shard_row
+from crawler.frontier.schema import version_of
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -25,8 +26,9 @@ def read_state(path: Path) -> dict[str, Any]:
         raise ConfigError(message)
     try:
         with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True, timeout=10)) as connection:
+            version_of(connection, path)
             return _read(connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, msgspec.DecodeError) as error:
         message = f"{path} cannot be read: {error}"
         raise StorageError(message) from error
 
@@ -39,13 +41,10 @@ def _read(connection: sqlite3.Connection) -> dict[str, Any]:
         "SELECT row, kind, depth, count FROM log WHERE fresh AND row >= ? ORDER BY row", (position[0],)
     )
     return {
-        "meta": dict(connection.execute("SELECT key, value FROM meta")),
+        "meta": dict(connection.execute("SELECT key, value FROM meta").fetchall()),
         "totals": msgspec.json.decode(totals[0]) if totals else {},
         "position": dict(zip(("log_row", "relation_index", "log_index", "step"), position, strict=True)),
         "listings": dict(connection.execute("SELECT state, count(*) FROM listings GROUP BY state")),
-        "shards": [
-            ShardRow._make((*row[:5], bool(row[5]), row[6]))
-            for row in connection.execute("SELECT * FROM shards ORDER BY kind, sequence")
-        ],
+        "shards": [shard_row(row) for row in connection.execute("SELECT * FROM shards ORDER BY kind, sequence")],
         "fresh": fresh.fetchall(),
     }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,20 +15,19 @@ import aiosqlite
 import msgspec
 from msgspec import Struct
 
-from crawler.errors import ConfigError, StorageError
+from crawler.errors import StorageError
+from crawler.frontier.checks import all_whole, checked, damaged
 from crawler.frontier.ids import IdSet, pack, unpack
-from crawler.frontier.rows import Change, Listing, Position, Progress, Run, ShardRow
+from crawler.frontier.rows import Change, Listing, LogRow, Position, Progress, Run, ShardRow, shard_row
+from crawler.frontier.schema import check_version, script
 from crawler.model import NodeId, Relation
-
-SCHEMA_VERSION = 1
-_SCHEMA = resources.files("crawler.frontier").joinpath("schema.sql").read_text(encoding="utf-8")
 
 Connect = Callable[..., Awaitable[aiosqlite.Connection]]
 
-_INSERT_RUN = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_SELECT_RUNS = "SELECT row, network, kind, depth, via, detail, fresh, form, ids FROM log"
-_UPSERT_LISTING = "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_UPSERT_SHARD = "INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_RUN = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SELECT_LOG = "SELECT * FROM log WHERE row >= ? ORDER BY row LIMIT ?"
+_UPSERT_LISTING = "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UPSERT_SHARD = "INSERT OR REPLACE INTO shards VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Start(Struct):
@@ -76,37 +74,42 @@ class Frontier:
 
     async def meta(self, key: str) -> str | None:
         """Return what was remembered under a key."""
-        rows = await self._read("SELECT value FROM meta WHERE key = ?", (key,))
-        return rows[0][0] if rows else None
+        rows = await self._rows("meta", "WHERE key = ?", (key,))
+        return rows[0][1] if rows else None
 
     async def remember(self, values: Mapping[str, str]) -> None:
         """Keep some facts about the run; durable with the next commit at the latest."""
-        await self._write([("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))])
+        rows = [checked(item) for item in values.items()]
+        await self._write([("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", rows)])
 
     async def start(self, relations: Mapping[tuple[str, str, str], Relation]) -> Start:
         """Read the state of the last commit. `relations` finds a relation by (source, kind, name)."""
-        position = await self._read("SELECT log_row, relation_index, log_index, step FROM position")
+        position = await self._rows("position")
         last_row = await self._read("SELECT coalesce(max(row), 0) FROM log")
-        counts = await self._read("SELECT network, kind, node, body FROM counts")
-        totals = await self._read("SELECT body FROM totals")
+        counts = await self._rows("counts")
+        totals = await self._rows("totals")
         return Start(
-            position=Position(*position[0]) if position else Position(),
+            position=Position(*position[0][1:]) if position else Position(),
             last_row=last_row[0][0],
             listings=await self._listings(relations),
             counts={NodeId(network, kind, node): msgspec.json.decode(body) for network, kind, node, body in counts},
             shards=await self.shards(),
-            totals=msgspec.json.decode(totals[0][0]) if totals else {},
+            totals=msgspec.json.decode(totals[0][1]) if totals else {},
         )
 
     async def shards(self) -> list[ShardRow]:
         """Return the committed state of every shard, oldest first."""
-        rows = await self._read("SELECT * FROM shards ORDER BY kind, sequence")
-        return [ShardRow._make((*row[:5], bool(row[5]), row[6])) for row in rows]
+        rows = await self._rows("shards", "ORDER BY kind, sequence")
+        return [shard_row(row) for row in rows]
 
     async def claim(self, first_row: int, rows_max: int) -> list[Run]:
         """Return a chunk of the log from `first_row` on, in its order: at most `rows_max` rows, committed ones only."""
-        rows = await self._read(f"{_SELECT_RUNS} WHERE row >= ? ORDER BY row LIMIT ?", (first_row, rows_max))
-        return [_run(row) for row in rows]
+        return [_run(row) for row in await self.log(first_row, rows_max)]
+
+    async def log(self, first_row: int, rows_max: int) -> list[LogRow]:
+        """Return a chunk of the log as it is stored; see `claim`."""
+        rows = await self._read(_SELECT_LOG, (first_row, rows_max))
+        return [LogRow._make(values) for values in all_whole(self._path, "log", rows)]
 
     async def commit(self, change: Change) -> None:
         """Make a change true in one transaction. Raises `StorageError`, and then nothing of it is true."""
@@ -114,29 +117,34 @@ class Frontier:
             [
                 (_INSERT_RUN, [_run_values(run) for run in change.runs]),
                 (_UPSERT_LISTING, [_listing_values(listing) for listing in change.listings]),
-                ("INSERT OR REPLACE INTO listing_pages VALUES (?, ?, ?, ?, ?)", _page_values(change)),
+                ("INSERT OR REPLACE INTO listing_pages VALUES (?, ?, ?, ?, ?, ?)", _page_values(change)),
                 ("DELETE FROM listings WHERE id = ?", [(ended,) for ended in change.ended]),
                 ("DELETE FROM listing_pages WHERE listing = ?", [(ended,) for ended in change.ended]),
-                ("INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?)", _count_values(change)),
+                ("INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?, ?)", _count_values(change)),
                 ("DELETE FROM counts WHERE network = ? AND kind = ? AND node = ?", [tuple(n) for n in change.settled]),
-                (_UPSERT_SHARD, [tuple(shard) for shard in change.shards]),
-                ("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?, ?)", [tuple(change.position)]),
-                ("INSERT OR REPLACE INTO totals VALUES (1, ?)", [(change.totals.decode(),)]),
+                (_UPSERT_SHARD, [_shard_values(shard) for shard in change.shards]),
+                ("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?)", [checked((1, *change.position))]),
+                ("INSERT OR REPLACE INTO totals VALUES (?, ?, ?)", [checked((1, change.totals.decode()))]),
             ]
         )
 
     async def _listings(self, relations: Mapping[tuple[str, str, str], Relation]) -> list[Listing]:
-        rows = await self._read("SELECT * FROM listings ORDER BY id")
-        pages = await self._read("SELECT listing, cursor, form, keys FROM listing_pages ORDER BY listing, page")
+        rows = await self._rows("listings", "ORDER BY id")
+        pages = await self._rows("listing_pages", "ORDER BY listing, page")
         listings = [_listing(row, relations) for row in rows]
         by_id = {listing.id: listing for listing in listings}
-        for listing_id, cursor, form, keys in pages:
+        for listing_id, _page, cursor, form, keys in pages:
             listing = by_id[listing_id]
             listing.keys = listing.keys or IdSet()
             listing.cursors = listing.cursors or set()
             listing.keys.update(unpack(form, keys))
             listing.cursors.add(cursor)
         return listings
+
+    async def _rows(self, table: str, which: str = "", parameters: tuple[object, ...] = ()) -> list[Any]:
+        """Return whole rows of a table. Raises `StorageError` when one is not what was written."""
+        rows = await self._read(f"SELECT * FROM {table} {which}", parameters)  # noqa: S608 - names from this file
+        return all_whole(self._path, table, rows)
 
     async def _read(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
         assert self._reader is not None, "the frontier is not open"  # noqa: S101 - a bug, not a condition
@@ -159,33 +167,29 @@ class Frontier:
 
 async def _prepare(writer: aiosqlite.Connection, path: Path) -> None:
     await writer.execute("PRAGMA busy_timeout = 10000")
-    version = await _version(writer)
-    if version > SCHEMA_VERSION:
-        message = (
-            f"{path} was written by a later version of the crawler (schema {version}, not {SCHEMA_VERSION}); "
-            "install that version to go on"
-        )
-        raise ConfigError(message)
+    version = await _number(writer, "PRAGMA user_version")
+    check_version(path, version, await _number(writer, "SELECT count(*) FROM sqlite_schema"))
     await writer.execute("PRAGMA journal_mode = WAL")
     await writer.execute("PRAGMA synchronous = NORMAL")
-    if not version:
-        schema = f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        await writer.executescript(schema)
+    if steps := script(version):
+        await writer.executescript(steps)
 
 
-async def _version(writer: aiosqlite.Connection) -> int:
-    rows = list(await writer.execute_fetchall("PRAGMA user_version"))
+async def _number(writer: aiosqlite.Connection, sql: str) -> int:
+    rows = list(await writer.execute_fetchall(sql))
     return int(rows[0][0])
 
 
-def _run(row: tuple[Any, ...]) -> Run:
-    number, network, kind, depth, via, detail, fresh, form, ids = row
-    return Run(network, kind, depth, via, detail, bool(fresh), unpack(form, ids), number)
+def _run(row: LogRow) -> Run:
+    return Run(
+        row.network, row.kind, row.depth, row.via, row.detail, bool(row.fresh), unpack(row.form, row.ids), row.row
+    )
 
 
 def _run_values(run: Run) -> tuple[object, ...]:
     form, ids = pack(run.ids)
-    return (run.row, run.network, run.kind, run.depth, run.via, run.detail, run.fresh, len(run.ids), form, ids)
+    head = (run.row, run.network, run.kind, run.depth, run.via, run.detail, int(run.fresh))
+    return checked((*head, len(run.ids), form, ids))
 
 
 def _listing(row: tuple[Any, ...], relations: Mapping[tuple[str, str, str], Relation]) -> Listing:
@@ -205,26 +209,22 @@ def _listing(row: tuple[Any, ...], relations: Mapping[tuple[str, str, str], Rela
 
 
 def _listing_values(listing: Listing) -> tuple[object, ...]:
-    return (
-        listing.id,
-        *listing.node,
-        listing.relation.name,
-        listing.source,
-        listing.depth,
-        listing.state,
-        listing.cursor,
-        listing.due_step,
-        listing.not_before,
-        msgspec.json.encode(listing.progress).decode(),
-    )
+    place = (listing.id, *listing.node, listing.relation.name, listing.source, listing.depth, listing.state)
+    not_before = None if listing.not_before is None else float(listing.not_before)
+    body = msgspec.json.encode(listing.progress).decode()
+    return checked((*place, listing.cursor, listing.due_step, not_before, body))
+
+
+def _shard_values(shard: ShardRow) -> tuple[object, ...]:
+    return checked([int(value) if isinstance(value, bool) else value for value in shard])
 
 
 def _page_values(change: Change) -> list[tuple[object, ...]]:
-    return [(page.listing, page.page, page.cursor, *pack(page.keys)) for page in change.pages]
+    return [checked((page.listing, page.page, page.cursor, *pack(page.keys))) for page in change.pages]
 
 
 def _count_values(change: Change) -> list[tuple[object, ...]]:
-    return [(*node, msgspec.json.encode(counts).decode()) for node, counts in change.counts.items()]
+    return [checked((*node, msgspec.json.encode(counts).decode())) for node, counts in change.counts.items()]
 
 
 def _quoted(path: Path) -> str:
@@ -234,4 +234,6 @@ def _quoted(path: Path) -> str:
 def _sentence(path: Path, error: sqlite3.Error) -> str:
     if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
         return f"the disk is full: could not write {path}; free space and give the same command again"
-    return f"{path}: {error}; all that was committed is safe, give the same command again"
+    if isinstance(error, sqlite3.OperationalError):
+        return f"{path}: {error}; all that was committed is safe, give the same command again"
+    return damaged(path, str(error))

@@ -10,6 +10,7 @@ the returned `Shard` rows, and only then `publish` gives sealed shards their nam
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -18,11 +19,13 @@ import zstandard
 from msgspec import Struct
 from msgspec.structs import replace
 
+from crawler.errors import StorageError
 from crawler.shards.files import Files
 
 Compression = Literal["zstd", "none"]
 KINDS = ("nodes", "edges", "lists")
 OPEN = ".open"
+RESTORE = "restore the whole run folder from a copy"
 _ENDINGS: dict[Compression, str] = {"zstd": ".ndjson.zst", "none": ".ndjson"}
 _LEVEL = 3
 
@@ -35,7 +38,10 @@ class Lines(Struct):
 
 
 class Shard(Struct, frozen=True):
-    """The committed state of one shard: what the frontier knows of it. `name` is the final file name."""
+    """The committed state of one shard: what the frontier knows of it. `name` is the final file name.
+
+    `bytes_crc32` is that of the committed bytes, None for a shard begun by a version that did not count it.
+    """
 
     name: str
     kind: str
@@ -44,6 +50,7 @@ class Shard(Struct, frozen=True):
     lines: int = 0
     sealed: bool = False
     sha256: str | None = None
+    bytes_crc32: int | None = 0
 
 
 class ShardWriter:
@@ -94,7 +101,12 @@ class ShardWriter:
         self._files.append(self._path(shard), frame)
         if not shard.committed_bytes:
             self._files.sync_folder(self._folder)
-        grown = replace(shard, committed_bytes=shard.committed_bytes + len(frame), lines=shard.lines + lines.count)
+        grown = replace(
+            shard,
+            committed_bytes=shard.committed_bytes + len(frame),
+            lines=shard.lines + lines.count,
+            bytes_crc32=None if shard.bytes_crc32 is None else zlib.crc32(frame, shard.bytes_crc32),
+        )
         self._open[kind] = grown
         return grown
 
@@ -104,8 +116,13 @@ class ShardWriter:
         return Shard(name=f"{kind}-{sequence:06d}{_ENDINGS[self._compression]}", kind=kind, sequence=sequence)
 
     def _seal(self, shard: Shard) -> Shard:
+        """Hash what is on the disk, unless it is no longer what was written: damage must not be sealed as the truth."""
         self._open.pop(shard.kind, None)
-        digest = hashlib.sha256()
+        digest, crc, length_bytes = hashlib.sha256(), 0, 0
         for chunk in self._files.chunks(self._path(shard)):
             digest.update(chunk)
-        return replace(shard, sealed=True, sha256=digest.hexdigest())
+            crc = zlib.crc32(chunk, crc)
+            length_bytes += len(chunk)
+        if length_bytes != shard.committed_bytes or shard.bytes_crc32 not in {None, crc}:
+            raise StorageError(f"{self._path(shard)} is not what was written to it: {RESTORE}")
+        return replace(shard, sealed=True, sha256=digest.hexdigest(), bytes_crc32=crc)

@@ -45,4 +45,8 @@ def rewrite(folder: Path, kind: str, change: Callable[[Lines], Lines]) -> None:
     path.write_bytes(data)
     values = (len(data), len(lines), hashlib.sha256(data).hexdigest(), path.name)
     with closing(sqlite3.connect(folder / "frontier.sqlite")) as connection, connection:
-        connection.execute("UPDATE shards SET committed_bytes = ?, lines = ?, sha256 = ? WHERE name = ?", values)
+        connection.execute(
+            "UPDATE shards SET committed_bytes = ?, lines = ?, sha256 = ?, bytes_crc32 = NULL, crc32 = NULL"
+            " WHERE name = ?",
+            values,
+        )

@@ -15,7 +15,7 @@ def unseal(run: Path, kind: str) -> Path:
     """Make the first shard of a kind look as it does while the crawl is running."""
     path = shard(run, kind)
     with closing(sqlite3.connect(run / "frontier.sqlite")) as connection, connection:
-        connection.execute("UPDATE shards SET sealed = 0, sha256 = NULL WHERE name = ?", (path.name,))
+        connection.execute("UPDATE shards SET sealed = 0, sha256 = NULL, crc32 = NULL WHERE name = ?", (path.name,))
     return path.rename(path.with_name(path.name + OPEN))
 
 
