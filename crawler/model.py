@@ -37,7 +37,8 @@ class Relation(Struct, frozen=True):
 
     `edge` is the type of the edge that one item gives, None where items give none (a profile, a resolved URL). It runs
     from the node to the item, or, when `inward`, from the item to the node: the same follow has one direction whichever
-    list showed it. `count` names the count, in an object that can be trusted, that says how long the list is.
+    list showed it. `count` names the count, in an object that can be trusted, that says how long the list is; `wall` is
+    the number of rows beyond which the service shows none.
     """
 
     kind: str
@@ -48,14 +49,21 @@ class Relation(Struct, frozen=True):
     paging: Paging = "cursor"
     inward: bool = False
     count: str | None = None
+    wall: int | None = None
 
 
 class Task(Struct, frozen=True):
-    """One page of one listing to ask for: the first when `cursor` is None, else the one a page's `next` named."""
+    """One page of one listing to ask for: the first when `cursor` is None, else the one a page's `next` named.
+
+    `limit` cuts the page at so many rows instead of the usual number; `counting` asks, instead of the page, for the
+    node's own object, whose counts can be trusted.
+    """
 
     node: NodeId
     relation: Relation
     cursor: str | None = None
+    limit: int | None = None
+    counting: bool = False
 
 
 class Request(Struct, frozen=True):
@@ -110,38 +118,61 @@ class Page(Struct):
     """What one answer shows of a listing.
 
     `next` is the path and query of the following page, None only when the service ended the list. `limit` is the number
-    of rows the service cut before it filtered, read back from `next` (`page_size`), None when it cannot be known.
-    `unread` counts rows that were null or of an unknown kind.
+    of rows the service cut before it filtered, read back from `next` (`page_size`), None when it cannot be known;
+    `asked` is the number that the request asked for. `unread` counts rows that were null or of an unknown kind, `own`
+    those that were the node itself, which is no relative of its own. `mark` is where the following page stands, growing
+    along a list: an offset, or a time in milliseconds, negated; None where a cursor tells neither. `doubt` says why
+    the rows may not be all that the page should have shown.
     """
 
     items: list[Item]
     next: str | None = None
     limit: int | None = None
     unread: int = 0
+    asked: int | None = None
+    own: int = 0
+    mark: int | None = None
+    doubt: str | None = None
 
 
-class Certificate(Struct):
-    """How one listing ended; one line of the `lists` shards, its keys in this order.
+class Certificate(Struct, kw_only=True):
+    """How one reading of a listing ended; one line of the `lists` shards, its keys in this order. The last one counts.
 
-    `visible` counts the rows shown, `hidden` those cut away by the service on pages that were not the last,
-    `distinct` the edges given, `duplicates` the rows dropped because the same listing had shown them before.
-    `advertised` is the count of a trusted object, else None. Times are ISO 8601 in UTC.
+    `reading` is 1 for the first reading, and one more for each time that the listing was queued again.
+    `visible` counts the rows that this reading showed, each once: those that gave an edge, those that could not be read
+    (`unread`: null, or of an unknown kind), and the node itself among its relatives. `hidden` counts the rows that the
+    service cut away, `duplicates` those dropped because this reading had shown them before; the three are all rows that
+    the service served. `hidden_bound` is how many more may have been cut away from the last page, null when unknown.
+    `distinct` counts the edges given by all readings together.
+    `advertised` is the length of the list in an object that can be trusted, asked for before, `advertised_after` after;
+    null where nobody asked, or no such object tells. `missing` counts the rows that are known to be missing and that
+    nothing explains, null when nobody can know.
+    `withdrawn` holds, after a complete reading that is not the first, the ids of the nodes whose edges earlier readings
+    gave and this one did not show (for comments "USER TIME"); null when there are none, and after any other reading.
+    `cursors` is a hash over all cursors that were followed, in their order, null for a single page. Times are ISO 8601
+    in UTC. The keys with a default are missing in the lines of the first version.
     """
 
     kind: str
     id: Id
     relation: str
     source: str
+    reading: int = 1
     verdict: Verdict
     pages: int
     visible: int
     hidden: int
+    hidden_bound: int | None = None
     distinct: int
     duplicates: int
     unread: int
     advertised: int | None
+    advertised_after: int | None = None
+    missing: int | None = None
+    withdrawn: list[Id] | None = None
     depth: int
     retries: int
+    cursors: str | None = None
     reason: str | None
     first_at: str
     last_at: str

@@ -20,12 +20,14 @@ class Landed(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """The listing is over without a page: a final answer, or nothing more to try."""
+    """The listing is over: a final answer, nothing more to try, or the service's word; `bug` means ours is broken."""
 
     verdict: Verdict
     reason: str | None
     observed_at: str
     retries: int = 0
+    missing: int | None = None
+    bug: bool = False
 
 
 class Postponed(Struct, frozen=True):
@@ -50,6 +52,12 @@ class Skipped(Struct, frozen=True):
 Outcome = Landed | Ended | Postponed | Unsent | Skipped
 
 
+def task_of(listing: Listing) -> Task:
+    """Return what a listing is to be asked for next."""
+    progress = listing.progress
+    return Task(listing.node, listing.relation, listing.cursor, progress.look_limit, counting=progress.look == "counts")
+
+
 @dataclass(slots=True, eq=False)
 class Flight:
     """`after` is where the log is read on once this page is applied; None for a listing that takes a further turn.
@@ -67,7 +75,7 @@ class Flight:
     @property
     def task(self) -> Task:
         """The page to ask for."""
-        return Task(self.listing.node, self.listing.relation, self.listing.cursor)
+        return task_of(self.listing)
 
     @property
     def name(self) -> str:

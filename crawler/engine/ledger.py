@@ -6,7 +6,6 @@ true.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,16 +13,15 @@ from itertools import groupby
 
 from msgspec.structs import replace
 
+from crawler.engine import certify
 from crawler.engine.flight import Ended, Landed, Postponed
 from crawler.frontier.ids import IdSet
 from crawler.frontier.known import Known, Sighting
 from crawler.frontier.rows import Listing, ListingPage, Position, Run
-from crawler.model import Certificate, Detail, Id, Item, NodeId, Page, Verdict
+from crawler.model import Detail, Id, Item, NodeId, Page
+from crawler.policy.verdict import Judgement, Look
 from crawler.shards import codec
 from crawler.shards.writer import Lines
-
-BARREN_PAGES_MAX = 50
-"""A listing that shows nothing new for so many pages in a row makes no progress (soundcloud/api issue 505)."""
 
 Tally = tuple[str, ...]
 
@@ -85,34 +83,43 @@ class Ledger:
         """Enter one page: its new edges and nodes, and either the listing's next turn or its certificate."""
         page, progress = landed.page, listing.progress
         progress.first_at = progress.first_at or landed.observed_at
-        progress.pages += 1
+        progress.set_asides = 0
         self._retried(listing, landed.retries, entry)
-        items = self._unseen(listing, page)
-        self._enter(listing, page, items, landed.observed_at, entry)
+        if progress.look is not None:
+            return self._looked(listing, landed, entry)
+        items = _unseen(listing, page)
+        hidden_before, duplicates = progress.hidden, len(page.items) - len(items)
+        certify.note_page(listing, page, len(items))
         entry.tally["pages",] += 1
-        verdict = self._verdict(listing, page)
-        if verdict is None:
-            self._continue(listing, page, items, entry)
-        else:
-            self.end(listing, Ended(verdict, progress.reason, landed.observed_at), entry)
-        return entry
+        entry.tally["unread",] += page.unread
+        entry.tally["duplicates",] += duplicates
+        self._enter(listing, items, landed.observed_at, entry)
+        self._settle_batch(listing, page, entry)
+        judged = certify.judge(listing, page, self._pages_max)
+        self._remember(listing, items, judged, page.next, entry)
+        entry.tally["hidden",] += progress.hidden - hidden_before
+        return self._judged(listing, judged, landed.observed_at, entry)
 
     def skip(self, listing: Listing, observed_at: str, entry: Entry) -> Entry:
         """Certify a listing that a trusted count knows to be empty; it was never asked for."""
         listing.progress.advertised = 0
         entry.tally["skipped",] += 1
-        return self.end(listing, Ended("complete", "known to be empty", observed_at), entry)
+        return self.end(listing, Ended("complete", "known to be empty", observed_at, missing=0), entry)
 
     def end(self, listing: Listing, ended: Ended, entry: Entry) -> Entry:
-        """Write the listing's certificate. A failed one keeps its place in the frontier, for the next start."""
+        """Write the listing's certificate. A failed one keeps its place in the frontier, for the next start.
+
+        When only a second look at it failed, the listing is judged without.
+        """
         progress = listing.progress
         self._retried(listing, ended.retries, entry)
-        entry.lists.append(codec.certificate_line(_certificate(listing, ended)))
-        entry.tally["lists", ended.verdict] += 1
-        entry.tally["relations", listing.relation.name, ended.verdict] += 1
-        if progress.failed:
-            entry.tally["lists", "failed"] -= 1
-            entry.tally["relations", listing.relation.name, "failed"] -= 1
+        if progress.look is not None:
+            certify.end_look(listing, None, 0)
+            return self._judged(listing, certify.judge_end(listing), ended.observed_at, entry)
+        if ended.verdict not in {"complete", "short"} and ended.missing is None:
+            ended = replace(ended, missing=certify.missing_of(listing, ended))
+        entry.lists.append(codec.certificate_line(certify.certificate(listing, ended)))
+        self._count_end(listing, ended, entry)
         if listing.relation.name == "resolve" and ended.verdict != "complete":
             self.unresolved.append((str(listing.node.id), ended.reason or ended.verdict))
         progress.failed = ended.verdict == "failed"
@@ -140,32 +147,53 @@ class Ledger:
             listing.progress.retries += retries
             entry.tally["retries",] += retries
 
-    def _unseen(self, listing: Listing, page: Page) -> list[Item]:
-        """Return the rows that this listing had not shown, and count the others as duplicates."""
-        items, progress = page.items, listing.progress
-        keys = {item.key for item in items}
-        if listing.keys or len(keys) < len(items):
-            items = _first_of_each(items, listing.keys or IdSet())
-        progress.duplicates += len(page.items) - len(items)
-        return items
+    def _count_end(self, listing: Listing, ended: Ended, entry: Entry) -> None:
+        """Add the end to the totals, and take out what an earlier certificate of the same listing had added."""
+        progress, name, tally = listing.progress, listing.relation.name, entry.tally
+        tally["lists", ended.verdict] += 1
+        tally["relations", name, ended.verdict] += 1
+        if (ended.missing or 0) != progress.told_missing:
+            tally["missing", name] += (ended.missing or 0) - progress.told_missing
+        if ended.bug:
+            tally["bugs",] += 1
+        if progress.failed:
+            tally["lists", "failed"] -= 1
+            tally["relations", name, "failed"] -= 1
+        progress.told_missing = ended.missing or 0
 
-    def _enter(self, listing: Listing, page: Page, items: list[Item], observed_at: str, entry: Entry) -> None:
+    def _judged(self, listing: Listing, judged: Judgement | Look | None, observed_at: str, entry: Entry) -> Entry:
+        """Do what the judgement says: nothing when the listing goes on, look a second time, or certify."""
+        if isinstance(judged, Look):
+            certify.begin_look(listing, judged)
+            entry.tally["looks",] += 1
+            self._remember(listing, [], judged, None, entry)
+        elif judged is not None:
+            self.end(listing, Ended(judged.verdict, judged.reason, observed_at, missing=judged.missing), entry)
+        return entry
+
+    def _looked(self, listing: Listing, landed: Landed, entry: Entry) -> Entry:
+        """Enter the answer of a second look; its rows were served before, so only new ones count."""
+        page, rows = landed.page, listing.progress.look == "rows"
+        items = _unseen(listing, page) if rows else []
+        hidden = listing.progress.hidden
+        cursor = certify.end_look(listing, page, len(items))
+        entry.tally["hidden",] += listing.progress.hidden - hidden
+        self._enter(listing, items, landed.observed_at, entry)
+        judged = certify.judge_end(listing) if cursor is None else None
+        self._remember(listing, items, judged, cursor, entry)
+        return self._judged(listing, judged, landed.observed_at, entry)
+
+    def _enter(self, listing: Listing, items: list[Item], observed_at: str, entry: Entry) -> None:
+        """Enter rows that the listing had not shown: as edges, unless an earlier reading gave them, and as nodes."""
         relation, progress, network = listing.relation, listing.progress, listing.node.network
-        tally, rows = entry.tally, len(page.items) + page.unread
-        hidden = max(0, page.limit - rows) if page.next is not None and page.limit else 0
-        progress.visible += len(items) + page.unread
-        progress.hidden += hidden
-        progress.unread += page.unread
-        progress.barren = 0 if items else progress.barren + 1
-        for name, number in (("hidden", hidden), ("unread", page.unread), ("duplicates", len(page.items) - len(items))):
-            if number:
-                tally[name,] += number
-        if relation.edge is not None and items:
-            edges = codec.edge_lines(relation, listing.node, items, progress.rank, (listing.source, observed_at))
+        given = listing.given
+        new = items if not given else [item for item in items if certify.key_of(listing, item) not in given]
+        if relation.edge is not None and new:
+            edges = codec.edge_lines(relation, listing.node, new, progress.rank, (listing.source, observed_at))
             entry.edges.append(edges)
             progress.distinct += edges.count
-            tally["edges", relation.edge] += edges.count
-        progress.rank += len(items)
+            entry.tally["edges", relation.edge] += edges.count
+        progress.rank += len(new)
         via = "seed" if relation.name == "resolve" else relation.name
         self._discover(listing, items, via, (network, listing.source, observed_at), entry)
 
@@ -182,8 +210,10 @@ class Ledger:
         for item in items:
             if item.counts is not None:
                 entry.counts[NodeId(network, item.kind, item.id)] = dict(item.counts)
+
+    def _settle_batch(self, listing: Listing, page: Page, entry: Entry) -> None:
         if listing.node.kind in {"tracks", "users"}:
-            self._settle(listing, items, entry)
+            self._settle(listing, page.items, entry)
 
     def _posted(self, listing: Listing, sightings: list[Sighting], stamp: tuple[str, str, str], entry: Entry) -> None:
         """Give the uploader's edge, once, with the node's line; the list of a user's own uploads gives it anyway."""
@@ -226,34 +256,25 @@ class Ledger:
         run.row = self.last_row
         entry.runs.append(run)
 
-    def _verdict(self, listing: Listing, page: Page) -> Verdict | None:
+    def _remember(
+        self, listing: Listing, items: list[Item], judged: Judgement | Look | None, cursor: str | None, entry: Entry
+    ) -> None:
+        """Keep what the listing has shown, as long as it goes on, and the cursor to follow, if it was not judged."""
         progress = listing.progress
-        if page.next is None and progress.unread:
-            progress.reason = f"{progress.unread} rows could not be read"
-            return "short"
-        if page.next is None:
-            return "complete"
-        if self._pages_max is not None and progress.pages >= self._pages_max:
-            progress.reason = f"stopped after max_pages_per_list = {self._pages_max}"
-            return "capped"
-        if page.next == listing.cursor or _digest(page.next) in (listing.cursors or ()):
-            progress.reason = "the service named a cursor that it had named before"
-            return "looped"
-        if progress.barren >= BARREN_PAGES_MAX:
-            progress.reason = f"nothing new on {progress.barren} pages in a row"
-            return "looped"
-        return None
-
-    def _continue(self, listing: Listing, page: Page, items: list[Item], entry: Entry) -> None:
-        listing.cursor = page.next
+        if isinstance(judged, Judgement) and not listing.given:
+            return
         listing.keys = listing.keys or IdSet()
         listing.cursors = listing.cursors or set()
-        keys = [item.key for item in items]
-        digest = _digest(page.next or "")
+        keys = [certify.key_of(listing, item) for item in items]
         listing.keys.update(keys)
-        listing.cursors.add(digest)
-        self._identify(listing, entry)
-        entry.page = ListingPage(listing.id, listing.progress.pages, digest, keys)
+        if judged is None and cursor is not None:
+            listing.cursor = cursor
+            progress.chain = certify.chained(progress.chain, cursor)
+        if not isinstance(judged, Judgement) and entry.page is None:
+            self._identify(listing, entry)
+            followed = certify.digest(listing.cursor or "")
+            listing.cursors.add(followed)
+            entry.page = ListingPage(listing.id, progress.pages + progress.looks, followed, keys)
 
     def _keep(self, listing: Listing, entry: Entry) -> None:
         self._identify(listing, entry)
@@ -276,38 +297,21 @@ def _place(sighting: Sighting) -> tuple[str, int, str, Detail, bool]:
     return item.kind, depth, via, item.detail, fresh
 
 
-def _first_of_each(items: Sequence[Item], seen: IdSet) -> list[Item]:
-    here: set[Id] = set()
+def _unseen(listing: Listing, page: Page) -> list[Item]:
+    """Return the rows that this reading of the listing had not shown."""
+    items = page.items
+    keys = {certify.key_of(listing, item) for item in items}
+    if listing.keys or len(keys) < len(items):
+        items = _first_of_each(listing, items)
+    return items
+
+
+def _first_of_each(listing: Listing, items: Sequence[Item]) -> list[Item]:
+    seen, here = listing.keys or IdSet(), set[Id]()
     first = []
     for item in items:
-        if item.key not in here and item.key not in seen:
-            here.add(item.key)
+        key = certify.key_of(listing, item)
+        if key not in here and key not in seen:
+            here.add(key)
             first.append(item)
     return first
-
-
-def _digest(cursor: str) -> bytes:
-    return hashlib.blake2b(cursor.encode(), digest_size=8).digest()
-
-
-def _certificate(listing: Listing, ended: Ended) -> Certificate:
-    progress = listing.progress
-    return Certificate(
-        kind=listing.node.kind,
-        id=listing.node.id,
-        relation=listing.relation.name,
-        source=listing.source,
-        verdict=ended.verdict,
-        pages=progress.pages,
-        visible=progress.visible,
-        hidden=progress.hidden,
-        distinct=progress.distinct,
-        duplicates=progress.duplicates,
-        unread=progress.unread,
-        advertised=progress.advertised,
-        depth=listing.depth,
-        retries=progress.retries,
-        reason=ended.reason,
-        first_at=progress.first_at or ended.observed_at,
-        last_at=ended.observed_at,
-    )

@@ -11,6 +11,7 @@ from crawler.frontier.ids import IdSet
 from crawler.model import Detail, Id, NodeId, Relation
 
 ListingState = Literal["open", "waiting", "parked"]
+GIVEN_PAGE = -1
 
 
 class Position(NamedTuple):
@@ -57,8 +58,12 @@ class LogRow(NamedTuple):
 class Progress(Struct):
     """How far a listing has come; stored as JSON in its row.
 
-    `rank` is the place of its next row, `barren` the number of pages in a row that showed nothing new, `failed` tells
-    that a certificate says so already.
+    `rank` is the place of its next row, `barren` the number of pages in a row that showed nothing new, `repeats`
+    those of them that showed rows, `barren_hidden` the rows they hid. `limit` is what the last page was cut at,
+    `last_rows` what it showed, `mark` the farthest place (see `Page`). `chain` is the running hash of the cursors
+    followed. `look` tells what is being looked at a second time, `look_limit` how the page is cut then; `looks` counts
+    the looks, and what they brought is in `advertised_after` and `looked_gap`. `failed` and `told_missing` are what a
+    certificate says already, when the listing has one and is still to be read.
     """
 
     pages: int = 0
@@ -73,15 +78,30 @@ class Progress(Struct):
     set_asides: int = 0
     advertised: int | None = None
     first_at: str | None = None
-    reason: str | None = None
     failed: bool = False
+    told_missing: int = 0
+    reading: int = 1
+    repeats: int = 0
+    barren_hidden: int = 0
+    last_rows: int = 0
+    limit: int | None = None
+    mark: int | None = None
+    chain: str | None = None
+    doubt: str | None = None
+    advertised_after: int | None = None
+    look: Literal["rows", "counts"] | None = None
+    look_limit: int | None = None
+    looks: int = 0
+    counted: bool = False
+    looked_gap: int | None = None
 
 
 class Listing(Struct):
     """One relation of one node, as it is being read.
 
     `id` is 0 until it needs a row. `cursor` is the path and query of its next page, None for the first. `keys` holds
-    the rows it has shown and `cursors` the digests of the cursors followed, both only once it has more than one page.
+    the rows it has shown and `cursors` the digests of the cursors followed, both only once it has more than one page;
+    `given` the rows whose edges earlier readings of it gave.
     """
 
     node: NodeId
@@ -96,10 +116,14 @@ class Listing(Struct):
     progress: Progress = field(default_factory=Progress)
     keys: IdSet | None = None
     cursors: set[bytes] | None = None
+    given: IdSet | None = None
 
 
 class ListingPage(NamedTuple):
-    """The rows that one page of a listing showed, and the digest of the cursor that led to it."""
+    """The rows that one page of a listing showed, and the digest of the cursor that led to it.
+
+    Page `GIVEN_PAGE` stands for the edges that earlier readings gave.
+    """
 
     listing: int
     page: int

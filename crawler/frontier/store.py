@@ -18,7 +18,7 @@ from msgspec import Struct
 from crawler.errors import StorageError
 from crawler.frontier.checks import all_whole, checked, damaged
 from crawler.frontier.ids import IdSet, pack, unpack
-from crawler.frontier.rows import Change, Listing, LogRow, Position, Progress, Run, ShardRow, shard_row
+from crawler.frontier.rows import GIVEN_PAGE, Change, Listing, LogRow, Position, Progress, Run, ShardRow, shard_row
 from crawler.frontier.schema import check_version, script
 from crawler.model import NodeId, Relation
 
@@ -133,8 +133,12 @@ class Frontier:
         pages = await self._rows("listing_pages", "ORDER BY listing, page")
         listings = [_listing(row, relations) for row in rows]
         by_id = {listing.id: listing for listing in listings}
-        for listing_id, _page, cursor, form, keys in pages:
+        for listing_id, page, cursor, form, keys in pages:
             listing = by_id[listing_id]
+            if page == GIVEN_PAGE:
+                listing.given = IdSet()
+                listing.given.update(unpack(form, keys))
+                continue
             listing.keys = listing.keys or IdSet()
             listing.cursors = listing.cursors or set()
             listing.keys.update(unpack(form, keys))

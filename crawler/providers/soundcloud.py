@@ -18,7 +18,7 @@ from crawler.model import Id, Item, NodeId, Page, Relation, Request, Response, T
 from crawler.providers.soundcloud_answers import failure, is_redirect, undecodable
 from crawler.providers.soundcloud_fields import Keep
 from crawler.providers.soundcloud_items import BUILDERS, identity_of
-from crawler.providers.soundcloud_links import name_of, next_page, place, read_id, urn
+from crawler.providers.soundcloud_links import cut_at, limit_of, name_of, next_page, place, read_id, urn
 from crawler.providers.soundcloud_objects import RawBody, Unreadable, empty_data, shape
 from crawler.providers.soundcloud_relations import RELATIONS
 
@@ -54,30 +54,38 @@ class SoundCloud:
         self._keep: Keep = keep
         self._listings = {(row.kind, row.name): _listing(row, page_limit) for row in RELATIONS}
         self._counts = {row.name: row.count for row in RELATIONS if row.kind == "user" and row.count}
+        self._profiles = {row.kind: row for row in RELATIONS if row.name == "profile"}
+        self._page_limit = page_limit
 
     def request(self, task: Task) -> Request:
         """Return the request for a task's page; it never holds a credential."""
+        if task.counting:
+            return self.request(Task(task.node, self._profiles[task.node.kind]))
         listing = self._listings[task.relation.kind, task.relation.name]
+        own = listing.own if task.limit is None else {**listing.own, "limit": f"limit={task.limit}"}
         if task.cursor is None:
             path = listing.before + _name_in_url(task.node) + listing.after
-            url = self._base + _with_parameters(path, list(listing.own.values()))
+            url = self._base + _with_parameters(path, list(own.values()))
         else:
-            url = self._onward(task.cursor, listing)
+            cursor = task.cursor if task.limit is None else cut_at(task.cursor, task.limit)
+            url = self._onward(cursor, own)
         return Request(url, listing.family)
 
-    def _onward(self, cursor: str, listing: Listing) -> str:
+    def _onward(self, cursor: str, own: dict[str, str]) -> str:
         """Return the URL of a following page: the cursor untouched, and the own parameters that it lost (#40, #58)."""
         if not cursor.startswith("/"):
             raise ValueError("a cursor is a path and a query")
         present = {name_of(part) for part in cursor.partition("?")[2].split("&")}
         if "page_size" in present:
             present.add("limit")
-        lost = [parameter for name, parameter in listing.own.items() if name not in present]
+        lost = [parameter for name, parameter in own.items() if name not in present]
         base = self._origin if self._prefix and cursor.startswith(self._prefix + "/") else self._base
         return base + _with_parameters(cursor, lost)
 
     def parse(self, task: Task, response: Response) -> Page:
         """Return the page in an answer. Raises a `ProviderError`, whatever the answer is."""
+        if task.counting:
+            return self.parse(Task(task.node, self._profiles[task.node.kind]), response)
         family = self._listings[task.relation.kind, task.relation.name].family
         try:
             return self._page(task, response, family)
@@ -107,6 +115,8 @@ class SoundCloud:
         if kind == "user":
             lengths = {name: getattr(row, count) for name, count in self._counts.items()}
             item.counts = {name: length for name, length in lengths.items() if length is not None}
+            if not any(item.counts.values()):
+                item.counts = None  # in an outage every count is 0 (#279): no reason to pass over four lists
         return Page([item])
 
     def _list(self, task: Task, body: bytes) -> Page:
@@ -119,11 +129,14 @@ class SoundCloud:
         items = [item for row, thing in rows if row is not None and (item := build(row, thing, dated)) is not None]
         if _is_batch(relation):
             items = _asked_for(task.node, items)
-        page = Page(items, unread=len(answer.rows) - len(items))
+        page = Page(items, unread=len(answer.rows) - len(items), doubt=answer.doubt)
         if relation.name == "related":
             page.items = _others(task.node, items)
-        if answer.next_href is not None and relation.paging != "none":
-            page.next, page.limit = next_page(answer.next_href)
+            page.own = len(items) - len(page.items)
+        if relation.paging != "none":
+            page.asked = task.limit or (limit_of(task.cursor) if task.cursor else None) or self._page_limit
+            if answer.next_href is not None:
+                page.next, page.limit, page.mark = next_page(answer.next_href)
         return page
 
 

@@ -8,11 +8,13 @@ numeric id stays an integer wherever it is found. Links to the next page may nam
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from crawler.errors import BadPage
 from crawler.model import Id, NodeId
+from crawler.providers.dates import epoch_seconds
 
 LARGEST_ID = 2**63 - 1
 SECRETS = frozenset(
@@ -23,16 +25,23 @@ SECRETS = frozenset(
 _URN = re.compile(r"soundcloud:([a-z-]+)s:(.+)", re.DOTALL)
 _PLACE = re.compile(r"/(user|track|playlist)s/([^/]+)/?")
 _DIGITS = re.compile(r"[0-9]{1,19}")
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
+_EPOCH_DIGITS = {12: 1, 13: 1, 15: 1000, 16: 1000}
+"""Milliseconds and microseconds since 1970, by their number of digits."""
 _UNSAFE = re.compile(r"[^!-~]")
 _WITH_QUERY = re.compile(r"[^\s?]+\?[^\s?]+")
 _APP_ID = re.compile(r"utm_source=id_", re.IGNORECASE)
 
 
 class NextPage(NamedTuple):
-    """Where a listing goes on: path and query, and the number of rows that its page is cut at, when it tells."""
+    """Where a listing goes on: path and query, the number of rows that its page is cut at, and how far it has come.
+
+    `mark` is `Page.mark`; both numbers are None when the link does not tell.
+    """
 
     path: str
     limit: int | None
+    mark: int | None
 
 
 def read_id(served: int | str | None, kind: str) -> Id | None:
@@ -70,14 +79,46 @@ def next_page(href: object) -> NextPage:
         raise BadPage("next_href has no path")
     parameters = [part for part in link.query.split("&") if part and name_of(part) not in SECRETS]
     path = f"{link.path}?{'&'.join(parameters)}" if parameters else link.path
-    return NextPage(_UNSAFE.sub(lambda odd: quote(odd[0]), path), _page_limit(parameters))
+    values = _values(parameters)
+    return NextPage(_UNSAFE.sub(lambda odd: quote(odd[0]), path), _page_limit(values), _mark(values))
 
 
-def _page_limit(parameters: list[str]) -> int | None:
+def limit_of(cursor: str) -> int | None:
+    """Return how many rows the page of a cursor is cut at, None when it does not tell."""
+    return _page_limit(_values(cursor.partition("?")[2].split("&")))
+
+
+def cut_at(cursor: str, limit: int) -> str:
+    """Return a cursor whose page is cut at another number of rows."""
+    path, _, query = cursor.partition("?")
+    parameters = [
+        f"{part.partition('=')[0]}={limit}" if name_of(part) in {"limit", "page_size"} else part
+        for part in query.split("&")
+    ]
+    return f"{path}?{'&'.join(parameters)}"
+
+
+def _values(parameters: list[str]) -> dict[str, str]:
+    return {name_of(part): part.partition("=")[2] for part in parameters}
+
+
+def _page_limit(values: Mapping[str, str]) -> int | None:
     """Return how many rows the next page is cut at: the service renames `limit` to `page_size` (field report, 1.4)."""
-    values = {name_of(part): part.partition("=")[2] for part in parameters}
     limit = values.get("page_size") or values.get("limit") or ""
-    return int(limit) if _DIGITS.fullmatch(limit) else None
+    return int(limit) or None if _DIGITS.fullmatch(limit) else None
+
+
+def _mark(values: Mapping[str, str]) -> int | None:
+    """Return how far a cursor has come, by the grammars of the field report, 1.4 and 2.2: newest rows come first."""
+    text = unquote(values.get("cursor") or values.get("offset") or "")
+    if _DATED.match(text):
+        seconds = epoch_seconds(text.partition(",")[0])
+        return None if seconds is None else -round(seconds * 1000)
+    if not _DIGITS.fullmatch(text):
+        return None
+    if len(text) in _EPOCH_DIGITS:
+        return -int(text) // _EPOCH_DIGITS[len(text)]
+    return int(text) if "offset" in values and len(text) < min(_EPOCH_DIGITS) else None
 
 
 def name_of(parameter: str) -> str:

@@ -54,11 +54,15 @@ class RawBody(Struct):
 
 
 class Answer(NamedTuple):
-    """A body read: its rows (None for those that cannot be), its link, and for `raw` the objects as served."""
+    """A body read: its rows (None for those that cannot be), its link, and for `raw` the objects as served.
+
+    `doubt` says why the rows may not be all.
+    """
 
     rows: list[Any]
     next_href: object
     served: list[Any] | None
+    doubt: str | None = None
 
 
 class Unreadable(ValueError):  # noqa: N818 - turned into BadPage where the endpoint is known
@@ -115,7 +119,7 @@ class Shape:
             return Answer(page, None, None)
         if page.collection is UNSET:
             raise Unreadable(_NO_LIST)
-        return Answer(page.collection or [], page.next_href, None)
+        return Answer(page.collection or [], page.next_href, None, _doubt(page.collection))
 
     def _slowly(self, page: Any) -> Answer:  # noqa: ANN401
         envelope = {"collection": page} if isinstance(page, list) else page
@@ -125,7 +129,7 @@ class Shape:
         rows = [self.read(thing) for thing in served or ()]
         if any(isinstance(thing, dict) for thing in served or ()) and not any(rows):
             raise Unreadable("no row of the page has the types that are known")
-        return Answer(rows, envelope.get("next_href"), served if self.keep == "raw" else None)
+        return Answer(rows, envelope.get("next_href"), served if self.keep == "raw" else None, _doubt(served))
 
     def read_object(self, body: bytes) -> tuple[Row | None, dict[str, Any] | None]:
         """Read a single object, and return it as served too when the level is `raw`. Raises msgspec's errors."""
@@ -166,6 +170,11 @@ class Shape:
 def shape(kind: str, keep: Keep) -> Shape:
     """Return the shape of a kind: of a node's, or "comment"."""
     return Shape(kind, keep, nested="user" if kind in {"comment", "playlist", "track"} else None)
+
+
+def _doubt(collection: object) -> str | None:
+    """Return what is wrong with a collection that is null: it may be an empty list, or a failure."""
+    return "the service said null instead of a list" if collection is None else None
 
 
 def empty_data(keep: Keep) -> bytes:

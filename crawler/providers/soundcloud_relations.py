@@ -11,6 +11,9 @@ from crawler.model import Paging, Relation
 _ACCESS = "access=playable,preview,blocked"
 """All three, because the default leaves out "blocked", whose rows then vanish without a trace (soundcloud/api #439)."""
 
+MOST_FOLLOWINGS = 2000
+"""Nobody can follow more accounts (soundcloud/api issues 56, 479); a list that long may have been cut there."""
+
 _BATCH = "linked_partitioning=true"
 
 
@@ -24,7 +27,8 @@ def _row(
     *,
     paging: Paging = "cursor",
 ) -> Relation:
-    return Relation(kind, name, to_kind, edge, path, paging, count=count)
+    wall = MOST_FOLLOWINGS if name == "followings" else None
+    return Relation(kind, name, to_kind, edge, path, paging, count=count, wall=wall)
 
 
 def _inward(

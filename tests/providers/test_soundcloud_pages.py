@@ -63,7 +63,7 @@ def test_users_of_a_list(keep: Keep) -> None:
 @pytest.mark.parametrize("end", [{"next_href": None}, {}])
 def test_end_of_a_list(end: dict[str, None]) -> None:
     """A list ends where next_href is null or absent, also on an empty page (soundcloud/api 485)."""
-    assert parse(FOLLOWERS, {"collection": [], **end}) == Page([])
+    assert parse(FOLLOWERS, {"collection": [], **end}) == Page([], asked=200)
 
 
 def test_bare_array() -> None:
@@ -75,7 +75,27 @@ def test_bare_array() -> None:
 def test_empty_page_goes_on(collection: list[object] | None) -> None:
     """An empty or null page in the middle is no end (soundcloud/api 55, 139)."""
     page = parse(FOLLOWERS, {"collection": collection, "next_href": "https://api.example.test/u?cursor=1&page_size=50"})
-    assert page == Page([], "/u?cursor=1&page_size=50", 50)
+    doubt = "the service said null instead of a list" if collection is None else None
+    assert page == Page([], "/u?cursor=1&page_size=50", 50, asked=200, doubt=doubt)
+
+
+MARKS = [
+    ("cursor=1567684271000&page_size=200", -1567684271000),
+    ("cursor=1637775162857218", -1637775162857),
+    ("cursor=2018-02-27T14:37:10.000Z,tracks,00405959469", -1519742230000),
+    ("offset=2018-02-27T14%3A37%3A10.000Z%2Ctracks%2C0040", -1519742230000),
+    ("offset=400&limit=200", 400),
+    ("cursor=1234567", None),
+    ("cursor=abc", None),
+    ("cursor=2018-99-99T0", None),
+    ("page_size=200", None),
+]
+
+
+@pytest.mark.parametrize("query,mark", MARKS)
+def test_a_link_tells_how_far_the_list_has_come(query: str, mark: int | None) -> None:
+    """Offsets grow and times go back, so that both marks grow along a list; other cursors tell nothing."""
+    assert parse(FOLLOWERS, {"collection": [USER], "next_href": f"https://h/a?{query}"}).mark == mark
 
 
 LINKS = [
@@ -218,6 +238,12 @@ def test_profile_gives_counts() -> None:
     assert item.detail == "full"
 
 
+def test_counts_that_are_all_zero_are_not_trusted() -> None:
+    """In an outage every count is 0 (soundcloud/api 279): no list is passed over because of that."""
+    (item,) = parse(task("user", "profile"), {"id": 42, "followers_count": 0, "track_count": 0}).items
+    assert item.counts is None
+
+
 @pytest.mark.parametrize("body", [{"id": 43}, {}, {"collection": []}, None, [], {"id": 42, "kind": "track"}])
 def test_profile_of_another_node_is_a_bad_page(body: object) -> None:
     """What is not the node that was asked for is not written under its name."""
@@ -273,7 +299,7 @@ def test_web_profiles() -> None:
 def test_related_leaves_out_the_node_itself() -> None:
     """A seed among its own relatives is no relation, and no row that could not be read."""
     page = parse(task("track", "related", 9), {"collection": [TRACK, {**TRACK, "id": 10}]})
-    assert ([item.id for item in page.items], page.unread) == ([10], 0)
+    assert ([item.id for item in page.items], page.unread, page.own) == ([10], 0, 1)
 
 
 def test_batch_holds_what_was_asked_for() -> None:

@@ -1,0 +1,182 @@
+"""From a listing's progress to what `policy.verdict` judges, and from a judgement to the certificate.
+
+No waiting, no disk, no network; the arithmetic itself is in the policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from crawler.engine.flight import Ended
+from crawler.frontier.rows import Listing
+from crawler.model import Certificate, Id, Item, Page
+from crawler.policy import verdict
+from crawler.policy.verdict import Advance, Judgement, Look, Numbers
+
+
+def note_page(listing: Listing, page: Page, new_rows: int) -> int:
+    """Take a page's numbers into the progress; return how many rows it hides."""
+    progress, shown = listing.progress, len(page.items) + page.unread + page.own
+    limit = page.limit or page.asked
+    hidden = max(0, limit - shown) if page.next is not None and limit and page.doubt is None else 0
+    progress.pages += 1
+    progress.visible += new_rows + page.unread + page.own
+    progress.hidden += hidden
+    progress.unread += page.unread
+    progress.last_rows, progress.limit = shown, limit
+    progress.doubt = page.doubt or progress.doubt
+    if new_rows:
+        progress.barren = progress.repeats = progress.barren_hidden = 0
+    else:
+        progress.barren += 1
+        progress.repeats += bool(page.items)
+        progress.barren_hidden += hidden
+    return hidden
+
+
+def judge(listing: Listing, page: Page, pages_max: int | None) -> Judgement | Look | None:
+    """Return how the listing ends after this page, what to look at first, or None when it goes on."""
+    progress = listing.progress
+    if page.next is None:
+        return judge_end(listing)
+    judgement = verdict.going_on(
+        Advance(
+            pages=progress.pages,
+            found=progress.visible + progress.hidden - progress.barren_hidden,
+            barren=progress.barren,
+            barren_hidden=progress.barren_hidden,
+            repeats=progress.repeats,
+            repeated=page.next == listing.cursor or digest(page.next) in (listing.cursors or ()),
+            mark=page.mark,
+            mark_before=progress.mark,
+            limit=progress.limit,
+            advertised=progress.advertised,
+            pages_max=pages_max,
+        )
+    )
+    if page.mark is not None:
+        progress.mark = page.mark if progress.mark is None else max(page.mark, progress.mark)
+    if judgement is not None and progress.barren >= verdict.WASTED_PAGES_MAX:
+        progress.hidden -= progress.barren_hidden  # pages that lead nowhere hide nothing
+    return judgement
+
+
+def judge_end(listing: Listing) -> Judgement | Look:
+    """Return how a listing ends that the service ended, or what to look at first."""
+    progress = listing.progress
+    return verdict.ending(
+        Numbers(
+            visible=progress.visible,
+            hidden=progress.hidden,
+            unread=progress.unread,
+            last_rows=progress.last_rows,
+            limit=progress.limit,
+            advertised=progress.advertised,
+            advertised_after=progress.advertised_after,
+            counted=progress.counted,
+            looked_gap=progress.looked_gap,
+            wall=listing.relation.wall,
+            doubt=progress.doubt,
+        )
+    )
+
+
+def begin_look(listing: Listing, look: Look) -> None:
+    """Note what is to be looked at a second time."""
+    progress = listing.progress
+    progress.look, progress.look_limit = look.at, look.limit
+    if look.at == "rows":
+        progress.looked_gap = _missing(listing)
+
+
+def end_look(listing: Listing, page: Page | None, new_rows: int) -> str | None:
+    """Note what a look brought, None when it failed; return the cursor to follow when the end turns out to be none."""
+    progress = listing.progress
+    look, limit = progress.look, progress.look_limit or 0
+    progress.look, progress.look_limit = None, None
+    progress.looks += 1
+    if look == "counts":
+        progress.counted = True
+        counts = (page.items[0].counts if page is not None and page.items else None) or {}
+        progress.advertised_after = counts.get(listing.relation.name)
+        return None
+    if page is None:
+        return None
+    progress.visible += new_rows
+    progress.last_rows += new_rows
+    if page.next is None:
+        return None
+    whole = limit >= (progress.limit or limit)
+    rows = limit if whole else limit + 1
+    proven = max(0, rows - progress.last_rows)
+    progress.hidden += proven
+    progress.last_rows += proven
+    return page.next if whole else None
+
+
+def certificate(listing: Listing, ended: Ended) -> Certificate:
+    """Return what is said of a listing that ended."""
+    progress = listing.progress
+    gap = _missing(listing)
+    whole = ended.verdict in {"complete", "short"}
+    return Certificate(
+        kind=listing.node.kind,
+        id=listing.node.id,
+        relation=listing.relation.name,
+        source=listing.source,
+        reading=progress.reading,
+        verdict=ended.verdict,
+        pages=progress.pages,
+        visible=progress.visible,
+        hidden=progress.hidden,
+        hidden_bound=verdict.hidden_bound(progress.last_rows, progress.limit, gap) if whole else None,
+        distinct=progress.distinct,
+        duplicates=progress.duplicates,
+        unread=progress.unread,
+        advertised=progress.advertised,
+        advertised_after=progress.advertised_after,
+        missing=ended.missing,
+        withdrawn=withdrawn(listing) if ended.verdict == "complete" else None,
+        depth=listing.depth,
+        retries=progress.retries,
+        cursors=progress.chain,
+        reason=ended.reason,
+        first_at=progress.first_at or ended.observed_at,
+        last_at=ended.observed_at,
+    )
+
+
+def missing_of(listing: Listing, ended: Ended) -> int | None:
+    """Return how many rows are missing from a listing that ended without its end being seen."""
+    return None if ended.verdict == "gone" else _missing(listing)
+
+
+def withdrawn(listing: Listing) -> list[Id] | None:
+    """Return the rows that earlier readings gave and this one, which must be complete, did not show."""
+    if not listing.given:
+        return None
+    shown = listing.keys or ()
+    return [key for key in listing.given if key not in shown] or None
+
+
+def key_of(listing: Listing, item: Item) -> Id:
+    """Return what tells rows apart within a listing; in a second reading something that the records show as well."""
+    if listing.progress.reading > 1 and listing.relation.edge == "commented":
+        return f"{item.id} {item.at}"
+    return item.key
+
+
+def digest(cursor: str) -> bytes:
+    """Return a short hash of a cursor, to know it again."""
+    return hashlib.blake2b(cursor.encode(), digest_size=8).digest()
+
+
+def chained(chain: str | None, cursor: str) -> str:
+    """Return the hash of a chain of cursors with one more at its end."""
+    return hashlib.blake2b(f"{chain or ''}\n{cursor}".encode(), digest_size=16).hexdigest()
+
+
+def _missing(listing: Listing) -> int | None:
+    progress = listing.progress
+    wanted = verdict.expected(progress.advertised, progress.advertised_after)
+    return None if wanted is None else max(0, wanted - progress.visible - progress.hidden)
