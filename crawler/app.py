@@ -28,7 +28,7 @@ from crawler.engine.progress import Display, Snapshot, summary
 from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import Source
-from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused
+from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, disk_errors
 from crawler.frontier.lock import hold
 from crawler.log import Log, open_log
 from crawler.model import Item, NodeId, Provider, Relation, Task
@@ -165,10 +165,11 @@ def _credentials(config: Config) -> tuple[str, str]:
 
 async def _crawl(plan: Plan) -> int:
     clock = SystemClock()
-    plan.folder.mkdir(parents=True, exist_ok=True)
+    with disk_errors(f"make the folder {plan.folder}"):
+        plan.folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
         stack.enter_context(hold(plan.folder / "lock", iso(clock.now())))
-        (plan.folder / "config.toml").write_text(configuration.dumps(plan.config), encoding="utf-8")
+        _keep_config(plan)
         log = stack.enter_context(closing(open_log(plan.folder / "log.jsonl", plan.credentials)))
         config = plan.config
         if config.sandbox.enabled:
@@ -182,6 +183,19 @@ async def _crawl(plan: Plan) -> int:
         except Exception as bug:
             log.logger.exception("a bug", where=getattr(bug, "__notes__", []))
             raise
+
+
+def _keep_config(plan: Plan) -> None:
+    """Write the configuration as used, whole or not at all: a kill must not leave half of it for the next start."""
+    path, text = plan.folder / "config.toml", configuration.dumps(plan.config)
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    draft = path.with_suffix(".new")
+    with disk_errors(f"write {path}"), draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        draft.replace(path)
 
 
 async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) -> int:

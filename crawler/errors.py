@@ -16,6 +16,10 @@ Anything else that is raised is a bug: it propagates, names its task, and ends t
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CrawlerError(Exception):
     """The root: a failure that has a plain sentence and an exit code."""
@@ -74,3 +78,22 @@ class StorageError(CrawlerError):
     """The disk or the frontier failed, or they disagree; the run ends, and the next start recovers."""
 
     exit_code = 5
+
+
+_SENTENCES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "no permission",
+}
+
+
+@contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Turn an `OSError` into a `StorageError` that says what was being done and what to do."""
+    try:
+        yield
+    except OSError as error:
+        why = _SENTENCES.get(error.errno or 0, error.strerror or str(error))
+        message = f"{why}: could not {doing}; all that was committed is safe, mend it and give the same command again"
+        raise StorageError(message) from error

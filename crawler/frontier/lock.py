@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from crawler.errors import ConfigError
+from crawler.errors import ConfigError, disk_errors
 
 
 class Holder(Struct):
@@ -30,14 +30,16 @@ def hold(path: Path, since: str) -> Iterator[None]:
     The kernel drops the lock when the process dies, however it dies, so a stale one never stands in the way and a live
     one is never taken over. Raises `ConfigError`, naming the holder, when another process has it.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    with disk_errors(f"open {path}"):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise ConfigError(_sentence(path)) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, msgspec.json.encode(Holder(socket.gethostname(), os.getpid(), since)) + b"\n", 0)
+        with disk_errors(f"write {path}"):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, msgspec.json.encode(Holder(socket.gethostname(), os.getpid(), since)) + b"\n", 0)
         yield
         os.ftruncate(handle, 0)
     finally:

@@ -7,33 +7,13 @@ start can tell.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from crawler.errors import StorageError
-
-_SENTENCES = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the disk is read-only",
-    errno.EACCES: "no permission",
-}
-
-
-@contextmanager
-def disk_errors(doing: str) -> Iterator[None]:
-    """Turn an `OSError` into a `StorageError` that says what was being done and what to do."""
-    try:
-        yield
-    except OSError as error:
-        why = _SENTENCES.get(error.errno or 0, error.strerror or str(error))
-        message = f"{why}: could not {doing}; all that was committed is safe, mend it and give the same command again"
-        raise StorageError(message) from error
+from crawler.errors import StorageError, disk_errors
 
 
 class Files:
