@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from crawler.engine.flight import Flight
-from crawler.frontier.rows import Listing, Position, Run
+from crawler.frontier.rows import Listing, LogRow, Position, Run
 from crawler.frontier.store import Frontier
 from crawler.model import NodeId, Relation
 
@@ -49,21 +49,24 @@ class Backlog:
         self._committed = asyncio.Event()
         self._profiles_unread = 0
 
-    def logged(self, runs: Iterable[Run], *, committed: bool) -> None:
-        """Take note of rows that were added to the log, or, at start, are in it."""
+    def logged(self, runs: Iterable[Run]) -> None:
+        """Take note of rows that were added to the log."""
         for run in runs:
             if self._expandable(run):
                 self._last_expandable_row = run.row
                 self.waiting_by_depth[run.depth] += len(run.ids)
-            if committed:
-                self._committed_row = run.row
 
-    def forget_before(self, position: Position, run: Run) -> None:
-        """At start: take from the count of waiting nodes those of a row that were expanded already."""
-        if self._expandable(run) and run.row < position.log_row:
-            self.waiting_by_depth[run.depth] -= len(run.ids)
-        elif self._expandable(run) and run.row == position.log_row and self._is_last_relation(run, position):
-            self.waiting_by_depth[run.depth] -= position.log_index
+    def replayed(self, rows: Sequence[LogRow], position: Position) -> None:
+        """At start: take note of rows that are in the log, of which all before the position were expanded."""
+        for row in rows:
+            if self._expandable(row):
+                self._last_expandable_row = row.row
+                if row.row > position.log_row:
+                    self.waiting_by_depth[row.depth] += row.size
+                elif row.row == position.log_row:
+                    expanded = position.log_index if self._is_last_relation(row, position) else 0
+                    self.waiting_by_depth[row.depth] += row.size - expanded
+        self._committed_row = rows[-1].row
 
     def committed(self, row: int) -> None:
         """Note that the log is readable up to this row."""
@@ -130,11 +133,11 @@ class Backlog:
             if self._expandable(run):
                 self._rows.append(run)
 
-    def _expandable(self, run: Run) -> bool:
+    def _expandable(self, run: Run | LogRow) -> bool:
         deep = self._depth_max is not None and run.depth >= self._depth_max
-        return run.fresh and not deep and bool(self._relations.get(run.kind))
+        return bool(run.fresh and not deep and self._relations.get(run.kind))
 
-    def _is_last_relation(self, run: Run, position: Position) -> bool:
+    def _is_last_relation(self, run: LogRow, position: Position) -> bool:
         return position.relation_index == len(self._relations[run.kind]) - 1
 
     def _take(self, run: Run, source: str, relation: Relation) -> Flight:

@@ -21,6 +21,7 @@ from crawler.engine.supervisor import Ending, Supervisor
 from crawler.engine.worker import Crew, LimitReachedError, Source
 from crawler.errors import StorageError
 from crawler.frontier.known import Known
+from crawler.frontier.replay import replay
 from crawler.frontier.rows import ShardRow
 from crawler.frontier.store import Frontier, Start
 from crawler.model import Item, Relation
@@ -28,7 +29,7 @@ from crawler.shards.files import Files
 from crawler.shards.recovery import recover
 from crawler.shards.writer import Compression, Shard, ShardWriter
 
-_REPLAY_ROWS = 1024
+_REPLAY_ROWS = 32768
 
 
 class Settings(Struct, frozen=True):
@@ -188,12 +189,10 @@ class Run:
     async def _replay(self, known: Known, start: Start) -> None:
         """Rebuild what is known from the log."""
         row = 0
-        while runs := await self.frontier.claim(row + 1, _REPLAY_ROWS):
-            for run in runs:
-                known.replay(run)
-                self.backlog.logged([run], committed=True)
-                self.backlog.forget_before(start.position, run)
-            row = runs[-1].row
+        while rows := await self.frontier.log(row + 1, _REPLAY_ROWS):
+            replay(known, rows)
+            self.backlog.replayed(rows, start.position)
+            row = rows[-1].row
 
     def _landed(self, pages: int, row: int) -> None:
         self.feeder.landed(pages)

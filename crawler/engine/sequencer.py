@@ -62,7 +62,7 @@ class Sequencer:
 
     def enter(self, entry: Entry) -> None:
         """Take in an entry that is no page: seeds, batches."""
-        self._backlog.logged(entry.runs, committed=False)
+        self._backlog.logged(entry.runs)
         self._committer.submit(entry)
         self.nodes += sum(number for path, number in entry.tally.items() if path[0] == "nodes")
 

@@ -10,7 +10,9 @@ from crawler.frontier.rows import Run
 from crawler.model import DETAILS, Detail, Id, Item
 
 _RANK = {detail: rank for rank, detail in enumerate(DETAILS)}
-_RICHEST = DETAILS[-1]
+RICHEST = DETAILS[-1]
+Place = tuple[int, str, Detail]
+"""Depth, via and detail of a node's line."""
 
 
 class Sighting(NamedTuple):
@@ -22,7 +24,7 @@ class Sighting(NamedTuple):
     fresh: bool
 
 
-class _Kind:
+class Kind:
     """All nodes of one kind. `poor` holds those not yet fully described, `groups` the same by what their line said."""
 
     __slots__ = ("groups", "known", "poor")
@@ -30,32 +32,32 @@ class _Kind:
     def __init__(self) -> None:
         self.known = IdSet()
         self.poor = IdSet()
-        self.groups: dict[tuple[int, str, Detail], IdSet] = {}
+        self.groups: dict[Place, IdSet] = {}
 
 
 class Known:
     """The dedup truth of a crawl. Nothing here is durable: the caller logs what it is told, the log rebuilds it."""
 
     def __init__(self) -> None:
-        self._kinds: dict[tuple[str, str], _Kind] = {}
+        self._kinds: dict[tuple[str, str], Kind] = {}
 
     def count(self, network: str, kind: str) -> int:
         """Return how many nodes of a kind are known."""
-        return len(self._of(network, kind).known)
+        return len(self.kind(network, kind).known)
 
     def contains(self, network: str, kind: str, value: Id) -> bool:
         """Tell whether a node is known."""
-        return value in self._of(network, kind).known
+        return value in self.kind(network, kind).known
 
     def replay(self, run: Run) -> None:
         """Take in one row of the log, in the order of the log."""
-        kind = self._of(run.network, run.kind)
+        kind = self.kind(run.network, run.kind)
         if run.fresh:
             kind.known.update(run.ids)
         elif kind.poor:
             for value in run.ids:
                 self._enrich(kind, value)
-        if run.detail != _RICHEST:
+        if run.detail != RICHEST:
             kind.poor.update(run.ids)
             kind.groups.setdefault((run.depth, run.via, run.detail), IdSet()).update(run.ids)
 
@@ -66,7 +68,7 @@ class Known:
         """
         seen = []
         for kind_name in dict.fromkeys([item.kind for item in items]):
-            kind = self._of(network, kind_name)
+            kind = self.kind(network, kind_name)
             numbers, poor = kind.known.numbers, kind.poor
             if poor:
                 candidates = [i for i in items if i.kind == kind_name and (i.id not in kind.known or i.id in poor)]
@@ -81,21 +83,21 @@ class Known:
 
     def undescribed(self, network: str, kind_name: str) -> Iterator[tuple[int, list[Id]]]:
         """Yield (depth, ids) of the nodes of which nothing but the id is known."""
-        for (depth, _via, detail), ids in sorted(self._of(network, kind_name).groups.items()):
+        for (depth, _via, detail), ids in sorted(self.kind(network, kind_name).groups.items()):
             if detail == "id" and ids:
                 yield depth, list(ids)
 
     def settle(self, network: str, kind_name: str, ids: Sequence[Id]) -> list[Run]:
         """Give up on a description for these ids: nothing fuller will come. Return the runs that say so in the log."""
-        kind = self._of(network, kind_name)
+        kind = self.kind(network, kind_name)
         given_up = [(value, self._enrich(kind, value)) for value in ids if value in kind.poor]
         return [
-            Run(network, kind_name, place[0], place[1], _RICHEST, fresh=False, ids=[value])
+            Run(network, kind_name, place[0], place[1], RICHEST, fresh=False, ids=[value])
             for value, place in given_up
             if place
         ]
 
-    def _take(self, kind: _Kind, item: Item, depth: int, via: str) -> Sighting | None:
+    def _take(self, kind: Kind, item: Item, depth: int, via: str) -> Sighting | None:
         if item.id not in kind.known:
             kind.known.add(item.id)
             self._describe(kind, item, depth, via)
@@ -107,24 +109,25 @@ class Known:
         self._describe(kind, item, place[0], place[1])
         return Sighting(item, place[0], place[1], fresh=False)
 
-    def _describe(self, kind: _Kind, item: Item, depth: int, via: str) -> None:
-        if item.detail != _RICHEST:
+    def _describe(self, kind: Kind, item: Item, depth: int, via: str) -> None:
+        if item.detail != RICHEST:
             kind.poor.add(item.id)
             kind.groups.setdefault((depth, via, item.detail), IdSet()).add(item.id)
 
-    def _place(self, kind: _Kind, value: Id) -> tuple[int, str, Detail] | None:
+    def _place(self, kind: Kind, value: Id) -> Place | None:
         return next((place for place, ids in kind.groups.items() if value in ids), None)
 
-    def _enrich(self, kind: _Kind, value: Id) -> tuple[int, str, Detail] | None:
+    def _enrich(self, kind: Kind, value: Id) -> Place | None:
         place = self._place(kind, value)
         if place is not None:
             kind.groups[place].discard(value)
             kind.poor.discard(value)
         return place
 
-    def _of(self, network: str, kind: str) -> _Kind:
+    def kind(self, network: str, kind: str) -> Kind:
+        """Return all that is known of one kind of node."""
         key = (network, kind)
         found = self._kinds.get(key)
         if found is None:
-            found = self._kinds[key] = _Kind()
+            found = self._kinds[key] = Kind()
         return found

@@ -1,0 +1,62 @@
+"""Reading the log at a start gives what the crawl knew when it was written."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.frontier.ids import pack
+from crawler.frontier.known import Known
+from crawler.frontier.replay import replay
+from crawler.frontier.rows import LogRow, Run
+from crawler.model import DETAILS, Item
+
+
+def story(seed: int, pages: int) -> tuple[Known, list[Run]]:
+    """Return what a crawl of some pages knows, and the log that it wrote."""
+    chance, known, runs = random.Random(seed), Known(), []
+    for _ in range(pages):
+        kind = chance.choice(("user", "track", "url"))
+        ids = [
+            chance.randrange(60) if kind != "url" else f"u{chance.randrange(20)}" for _ in range(chance.randrange(9))
+        ]
+        depth, via = chance.randrange(3), chance.choice("ab")
+        if chance.random() < 0.1:
+            runs += known.settle("s", "user", [chance.randrange(60)])
+            continue
+        items = [Item(kind, value, value, chance.choice(DETAILS), None) for value in ids]
+        for item, at, by, fresh in known.sight("s", items, depth, via):
+            runs.append(Run("s", item.kind, at, by, item.detail, fresh, [item.id]))
+    for number, run in enumerate(runs, 1):
+        run.row = number
+    return known, runs
+
+
+def picture(known: Known) -> dict[str, object]:
+    """Return all that is known, as plain sets."""
+    found: dict[str, object] = {}
+    for name in ("user", "track", "url"):
+        kind = known.kind("s", name)
+        groups = {place: set(ids) for place, ids in kind.groups.items() if ids}
+        found[name] = (set(kind.known), set(kind.poor), groups)
+    return found
+
+
+def stored(run: Run) -> LogRow:
+    """Return a row as the log keeps it."""
+    head = (run.row, run.network, run.kind, run.depth, run.via, run.detail, int(run.fresh))
+    return LogRow(*head, len(run.ids), *pack(run.ids))
+
+
+@given(st.integers(0, 1 << 30), st.integers(0, 80), st.integers(1, 50))
+def test_the_log_rebuilds_what_was_known(seed: int, pages: int, rows_max: int) -> None:
+    """Read in chunks of any size, or row by row, the log gives the very sets that the crawl had in memory."""
+    known, runs = story(seed, pages)
+    slowly, quickly = Known(), Known()
+    for run in runs:
+        slowly.replay(run)
+    for start in range(0, len(runs), rows_max):
+        replay(quickly, [stored(run) for run in runs[start : start + rows_max]])
+    assert picture(quickly) == picture(slowly) == picture(known)
