@@ -90,6 +90,7 @@ class Ledger:
         items = _unseen(listing, page)
         hidden_before, duplicates = progress.hidden, len(page.items) - len(items)
         certify.note_page(listing, page, len(items))
+        progress.duplicates += duplicates
         entry.tally["pages",] += 1
         entry.tally["unread",] += page.unread
         entry.tally["duplicates",] += duplicates

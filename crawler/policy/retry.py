@@ -1,12 +1,15 @@
 """What happens after a failed request, as a pure function: nobody sleeps here, and nothing is remembered here.
 
-    failure                  tries in place             then                                      after 8 set-asides
-    Transient, BadPage       2, after about 1 s, 4 s    set aside: 30 s, doubling up to 1 h       finished, "failed"
+    failure                  tries in place             then                                      after two hours
+    Transient, BadPage       2, after about 1 s, 4 s    set aside: 30 s, or an eighth of the      finished, "failed"
+                             (none after a set-aside)   time it has been failing for
     Throttled                any number, after a pause that all workers share; never the page's fault
     Gone, Denied             none                       finished, "gone" or "denied"
     Refused                  none                       the source stops: its credential is out
 
-In place means that the listing keeps its turn and its place in the order; set aside, it holds nobody back.
+In place means that the listing keeps its turn and its place in the order; set aside, it holds nobody back. An eighth,
+because storms on the social endpoints last from minutes to hours (soundcloud/api #264, #308): whatever the length of one,
+every list it hit is asked for again within 15 % of that length after its end, and in two hours not 40 times in all.
 """
 
 from __future__ import annotations
@@ -18,12 +21,24 @@ from crawler.model import Verdict
 
 IN_PLACE_SECONDS = (1.0, 4.0)
 SET_ASIDE_SECONDS = 30.0
-LONGEST_SET_ASIDE_SECONDS = 3600.0
-SET_ASIDES = 8
+SET_ASIDE_SHARE = 0.12
+FAILING_SECONDS = 7200.0
+"""How long a page may fail before its listing has failed, counted in set-asides."""
 PAUSE_SECONDS = 2.0
 LONGEST_GUESSED_PAUSE_SECONDS = 60.0
 LONGEST_NAMED_PAUSE_SECONDS = 86_400.0
 """No window longer than a day is documented (field report, 1.3): a date beyond it is a mistake, asked about daily."""
+
+
+def _set_asides() -> tuple[float, ...]:
+    delays: list[float] = []
+    while sum(delays) < FAILING_SECONDS:
+        delays.append(max(SET_ASIDE_SECONDS, SET_ASIDE_SHARE * sum(delays)))
+    return tuple(delays)
+
+
+SET_ASIDES_SECONDS = _set_asides()
+"""How long a listing is set aside for the first time, the second, and so on."""
 
 
 class Again(NamedTuple):
@@ -67,7 +82,7 @@ def decide(
     """Return what to do about a failed page.
 
     `tries` counts the requests of this page that were repeated in place before this failure (0 at the first failure,
-    and again after a set-aside); `set_asides` counts how often the listing was set aside. `jitter` is a random number
+    and again after a set-aside); `set_asides` counts how often the listing was set aside for this page. `jitter` is a random number
     in [0, 1), so that what failed together does not return together. `now_epoch_seconds` turns a reset date into a
     delay; without it a date is not used.
     """
@@ -81,11 +96,10 @@ def decide(
 
 
 def _later(error: ProviderError, tries: int, set_asides: int, jitter: float) -> Decision:
-    if tries < len(IN_PLACE_SECONDS):
+    if not set_asides and tries < len(IN_PLACE_SECONDS):
         return Again(_spread(IN_PLACE_SECONDS[tries], jitter))
-    if set_asides < SET_ASIDES:
-        seconds = min(SET_ASIDE_SECONDS * 2**set_asides, LONGEST_SET_ASIDE_SECONDS)
-        return SetAside(_spread(seconds, jitter))
+    if set_asides < len(SET_ASIDES_SECONDS):
+        return SetAside(_spread(SET_ASIDES_SECONDS[set_asides], jitter))
     return Finish("failed", f"{type(error).__name__}: {error}")
 
 

@@ -89,9 +89,6 @@ class Look(NamedTuple):
     limit: int | None = None
 
 
-_WHOLE = Judgement("complete", None, 0)
-
-
 def expected(advertised: int | None, advertised_after: int | None) -> int | None:
     """Return how many rows there should be: the smaller count, because rows that went meanwhile are not missing."""
     known = [count for count in (advertised, advertised_after) if count is not None]
@@ -117,8 +114,8 @@ def ending(numbers: Numbers) -> Judgement | Look:
     gap = missing(numbers)
     if gap is None:
         return _without_count(numbers)
-    if gap <= _drift(numbers):
-        return Judgement("short", _unread(numbers.unread), numbers.unread) if numbers.unread else _WHOLE
+    if gap <= _drift(numbers) or _is_one_hidden(numbers, gap):
+        return _within_count(numbers)
     if numbers.wall is not None and _found(numbers) >= numbers.wall:
         return Judgement("capped", f"the service shows no more than {numbers.wall} rows", gap)
     reason = numbers.doubt or f"{gap} of {gap + _found(numbers)} rows are missing"
@@ -150,6 +147,26 @@ def _without_count(numbers: Numbers) -> Judgement:
     return Judgement("complete")
 
 
+def _within_count(numbers: Numbers) -> Judgement:
+    """Judge a listing whose count is reached, if need be by the smaller count of a list that shrank meanwhile."""
+    if numbers.unread:
+        return Judgement("short", _unread(numbers.unread), numbers.unread)
+    shrank = numbers.advertised is not None and _found(numbers) < numbers.advertised
+    if shrank and _is_full(numbers):
+        # A list ends on a full page once in `limit` lists; one that was cut there, and lost rows too, always does.
+        return Judgement("short", "it ended on a full page, with fewer rows than it had")
+    return Judgement("complete", None, 0)
+
+
+def _is_one_hidden(numbers: Numbers, gap: int) -> bool:
+    """Tell of one row hidden on a page that shows none; no look tells it from a row lost, which is far less likely."""
+    return gap == 1 and not numbers.last_rows and bool(numbers.limit)
+
+
+def _is_full(numbers: Numbers) -> bool:
+    return numbers.limit is not None and numbers.last_rows >= numbers.limit
+
+
 def _look(numbers: Numbers, gap: int) -> Look | None:
     """Return what to look at before the gap is believed: the rows, once for each new gap, then the counts, once."""
     limit = _look_limit(numbers, gap)
@@ -168,7 +185,7 @@ def _unread(rows: int) -> str:
 
 def _drift(numbers: Numbers) -> int:
     """Return the gap that churn explains: none where the last page is full, because so looks an end that came early."""
-    if numbers.limit is not None and numbers.last_rows >= numbers.limit:
+    if _is_full(numbers):
         return 0
     wanted = expected(numbers.advertised, numbers.advertised_after) or 0
     return int(wanted * DRIFT_SHARE)
@@ -186,7 +203,7 @@ def _is_behind_wall(numbers: Advance) -> bool:
 
 
 def _no_progress(numbers: Advance) -> str | None:
-    if numbers.mark is not None and numbers.mark_before is not None and numbers.mark <= numbers.mark_before:
+    if numbers.mark is not None and numbers.mark_before is not None and numbers.mark < numbers.mark_before:
         return "the cursor goes back, and shows nothing new"
     if numbers.repeats >= WASTED_PAGES_MAX:
         return f"{numbers.repeats} pages in a row repeat rows"

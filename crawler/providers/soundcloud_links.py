@@ -117,7 +117,7 @@ def _mark(values: Mapping[str, str]) -> int | None:
     if not _DIGITS.fullmatch(text):
         return None
     if len(text) in _EPOCH_DIGITS:
-        return -int(text) // _EPOCH_DIGITS[len(text)]
+        return -(int(text) // _EPOCH_DIGITS[len(text)])
     return int(text) if "offset" in values and len(text) < min(_EPOCH_DIGITS) else None
 
 

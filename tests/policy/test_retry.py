@@ -5,19 +5,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import BadPage, Denied, Gone, ProviderError, Refused, Throttled, Transient
-from crawler.policy.retry import Again, Finish, Pause, SetAside, Stop, decide
+from crawler.policy.retry import SET_ASIDES_SECONDS, Again, Finish, Pause, SetAside, Stop, decide
 
 jitters = st.floats(0, 1, exclude_max=True)
 
 
 @pytest.mark.parametrize("error", [Transient("x"), BadPage("x")])
 def test_life_of_a_failing_page(error: ProviderError) -> None:
-    """A page is asked twice more in place, then set aside eight times for longer and longer, then it has failed."""
+    """A page is asked twice more in place, then set aside for two hours in all, then it has failed."""
     assert [decide(error, tries, 0, 0.5) for tries in (0, 1)] == [Again(1.0), Again(4.0)]
-    set_aside = [decide(error, 2, times, 0.5) for times in range(8)]
-    assert set_aside == [SetAside(seconds) for seconds in (30, 60, 120, 240, 480, 960, 1920, 3600)]
-    assert decide(error, 2, 8, 0.5) == Finish("failed", f"{type(error).__name__}: x")
-    assert isinstance(decide(error, 0, 8, 0.5), Again)
+    times = len(SET_ASIDES_SECONDS)
+    assert [decide(error, 2, n, 0.5) for n in range(times)] == [SetAside(seconds) for seconds in SET_ASIDES_SECONDS]
+    assert SET_ASIDES_SECONDS[:3] == (30, 30, 30)
+    assert 7200 <= sum(SET_ASIDES_SECONDS) < 8100
+    assert times < 40
+    assert decide(error, 0, times, 0.5) == Finish("failed", f"{type(error).__name__}: x")
+
+
+def test_no_storm_keeps_a_list_for_much_longer_than_it_lasts() -> None:
+    """Whenever a storm of more than four minutes ends, what it hit comes back within 15 % of its length."""
+    for times in range(9, len(SET_ASIDES_SECONDS)):
+        shortest_storm = sum(SET_ASIDES_SECONDS[:times])
+        assert 1.25 * SET_ASIDES_SECONDS[times] <= 0.15 * shortest_storm + 1e-9
+
+
+def test_what_comes_back_is_asked_once() -> None:
+    """A page that comes back from a set-aside and fails is set aside again at once."""
+    assert isinstance(decide(Transient("x"), 0, 1, 0.5), SetAside)
 
 
 def test_facts_end_a_listing() -> None:
