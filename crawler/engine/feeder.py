@@ -28,6 +28,8 @@ class Feeder:
         self.holding: Counter[int] = Counter()
         self.drain_reason: str | None = None
         self._airborne: set[Flight] = set()
+        self._uncommitted = 0
+        self._committed = asyncio.Event()
         self._backlog = backlog
         self._window = window
         self._requests_left = requests_left
@@ -95,13 +97,26 @@ class Feeder:
             self.ready.get_nowait().land(Unsent(reason))
         asyncio.get_running_loop().call_later(grace_seconds, self._give_up)
 
+    async def room(self) -> None:
+        """Return when the page that is wanted next may be dispatched.
+
+        Behind a slow commit pages must not pile up one by one: a kill would make the crawl ask for all of them again.
+        When nothing waits for a commit, the window is full of pages that are wanted later, and this one goes first.
+        """
+        while self.outstanding >= self._window and self._uncommitted:
+            self._committed.clear()
+            await self._committed.wait()
+
     def applied(self, flight: Flight) -> None:
         """Note that the page has been applied."""
         self._airborne.discard(flight)
+        self._uncommitted += 1
 
     def landed(self, count: int) -> None:
         """So many pages are committed."""
         self.outstanding -= count
+        self._uncommitted -= count
+        self._committed.set()
 
     def known_empty(self, flight: Flight) -> bool:
         """Tell whether a trusted count says that the listing has no rows; such a listing costs no request."""

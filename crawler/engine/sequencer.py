@@ -83,7 +83,9 @@ class Sequencer:
                 if await self._rest():
                     continue
                 return None
-            self._feeder.dispatch(flight)
+            if not flight.dispatched:
+                await self._feeder.room()
+                self._feeder.dispatch(flight)
             outcome = await flight.outcome
             if isinstance(outcome, Unsent):
                 return outcome.reason
