@@ -31,9 +31,12 @@ class Files:
         self.close()
 
     def make_folder(self, folder: Path) -> None:
-        """Create a folder and its parents; nothing happens when it is there."""
+        """Create a folder and its parents; durable on return, also when a start that was killed had created them."""
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
         with disk_errors(f"make the folder {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
+        for one in missing or [folder]:
+            self.sync_folder(one.parent)
 
     def append(self, path: Path, data: bytes) -> None:
         """Write `data` at the end of the file, which is created when missing. Not durable before `sync`."""

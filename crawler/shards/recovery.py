@@ -3,6 +3,7 @@
 longer than its committed length   -> cut back: the rest was never committed
 shorter, or missing                -> refuse to start and say which: committed lines are lost
 sealed by a commit, still `.open`  -> the kill came between commit and rename: finish the rename
+not sealed, but without `.open`    -> a power cut took the commit and left the rename: take the rename back
 without a row                      -> set aside, never deleted
 """
 
@@ -25,13 +26,13 @@ def recover(files: Files, folder: Path, shards: Iterable[Shard], set_aside: Path
     shards = list(shards)
     found = [_find(files, folder, shard) for shard in shards]
     done = [note for shard, path in zip(shards, found, strict=True) if path for note in _mend(files, shard, path)]
-    known = {shard.name for shard in shards} | {shard.name + OPEN for shard in shards if not shard.sealed}
+    known = {shard.name if shard.sealed else shard.name + OPEN for shard in shards}
     strays = [name for name in files.names(folder) if name not in known]
     return done + [_put_aside(files, folder / name, set_aside) for name in strays]
 
 
 def _find(files: Files, folder: Path, shard: Shard) -> Path | None:
-    names = (shard.name, shard.name + OPEN) if shard.sealed else (shard.name + OPEN,)
+    names = (shard.name, shard.name + OPEN) if shard.sealed else (shard.name + OPEN, shard.name)
     for path in (folder / name for name in names):
         length_bytes = files.length_bytes(path)
         if length_bytes is not None and length_bytes >= shard.committed_bytes:
@@ -58,6 +59,9 @@ def _mend(files: Files, shard: Shard, path: Path) -> list[str]:
     if shard.sealed and path.name != shard.name:
         files.rename(path, path.with_name(shard.name))
         notes.append(f"{shard.name}: finished its sealing")
+    if not shard.sealed and path.name == shard.name:
+        files.rename(path, path.with_name(shard.name + OPEN))
+        notes.append(f"{shard.name}: opened again, the commit that sealed it was lost")
     return notes
 
 

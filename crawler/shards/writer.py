@@ -97,7 +97,8 @@ class ShardWriter:
 
     def _append(self, kind: str, lines: Lines) -> Shard:
         shard = self._open.get(kind) or self._begin(kind)
-        frame = self._compressor.compress(lines.data) if self._compression == "zstd" else lines.data
+        framed = shard.name.endswith(_ENDINGS["zstd"])  # an open shard keeps its form, whatever the config says now
+        frame = self._compressor.compress(lines.data) if framed else lines.data
         self._files.append(self._path(shard), frame)
         if not shard.committed_bytes:
             self._files.sync_folder(self._folder)
