@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN ?= runs/first
 BIN := .venv/bin
 
-.PHONY: crawl test test-all lint bench-sandbox lock
+.PHONY: crawl test test-all lint bench-sandbox lock bench-certificates fuzz
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -20,6 +20,14 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-certificates: .venv/installed-test  ## how often a certificate tells the truth, over 100,000 lists of a service that lies
+	$(BIN)/python benchmarks/certificates.py --lists 100000
+
+SECONDS ?= 3600
+fuzz: .venv/installed-test  ## feed the parsers whatever bytes find new ways through them
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
+	$(BIN)/python benchmarks/fuzz.py --seconds $(SECONDS)
 
 bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
 	$(BIN)/python benchmarks/sandbox.py

@@ -23,13 +23,16 @@ from crawler.clock import SystemClock, iso
 from crawler.config import Config
 from crawler.dataset import status as dataset_status
 from crawler.dataset import verify as dataset_verify
+from crawler.dataset.again import lists_with
 from crawler.engine.observer import Observer
 from crawler.engine.progress import Display, Snapshot, summary
+from crawler.engine.requeue import requeue
 from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import Source
 from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, disk_errors
 from crawler.frontier.lock import hold
+from crawler.frontier.store import Frontier
 from crawler.log import Log, open_log
 from crawler.model import Item, NodeId, Provider, Relation, Task
 from crawler.providers.oauth import OAuth
@@ -82,6 +85,20 @@ def status(run: Path) -> dict[str, Any]:
 def verify(run: Path) -> dict[str, Any]:
     """Return what is wrong with the run; see `dataset.verify`."""
     return dataset_verify.verify(run)
+
+
+def recheck(run: Path, verdicts: Sequence[str]) -> int:
+    """Queue the lists of a run again that ended in one of `verdicts`; return how many. Raises as `status` does."""
+    return _loop(_recheck(run, verdicts))
+
+
+async def _recheck(run: Path, verdicts: Sequence[str]) -> int:
+    relations = {(SoundCloud.name, row.kind, row.name): row for row in SoundCloud.relations}
+    status(run)  # raises where there is no run: nothing is made there
+    with hold(run / "lock", iso(SystemClock().now())):
+        chosen = lists_with(run, verdicts)
+        async with Frontier(run / "frontier.sqlite") as frontier:
+            return await requeue(frontier, relations, NETWORK, chosen)
 
 
 def check_config(path: Path) -> Config:
@@ -266,6 +283,7 @@ def _settings(config: Config, provider: Provider) -> Settings:
         seconds_max=crawl.max_seconds,
         pages_per_list_max=crawl.max_pages_per_list,
         long_list_pages=crawl.long_list_pages,
+        sets_bugs_aside=crawl.on_bug == "set_aside",
         hydrate=(provider.network,) if crawl.hydrate == "undescribed" else (),
         compression=config.shards.compression,
         shard_bytes_max=config.shards.bytes_max,

@@ -125,6 +125,28 @@ def verify(run: Path, *, as_json: bool) -> NoReturn:
     sys.exit(0 if found["ok"] else 5)
 
 
+@cli.command(short_help="Queue lists again that were not whole.")
+@click.argument("run", type=_RUN)
+@click.option(
+    "--verdict", default="failed,short", show_default=True, metavar="A,B", help="Which lists, by how they ended."
+)
+def recheck(run: Path, verdict: str) -> None:
+    """Queue the lists of RUN again that ended in one of some verdicts; the next crawl of RUN reads them once more.
+
+    Edges that a list gave before are not given twice, and none is taken back: where a second reading is complete and
+    did not show an edge, the list's new certificate names it under "withdrawn".
+
+    \b
+    Examples:
+      crawler recheck runs/first
+      crawler recheck runs/first --verdict failed,short,capped
+    """  # noqa: D301
+    from crawler import app
+
+    number = app.recheck(run, [name.strip() for name in verdict.split(",") if name.strip()])
+    click.echo(f"{number:,} lists are queued again; lists that failed are queued anyway. Now: crawler crawl {run}")
+
+
 @cli.command(short_help="Serve a local world that speaks SoundCloud's API.")
 @click.option("--world", default="synthetic", show_default=True, help='"synthetic", or a folder of edge lists.')
 @click.option("--users", default=400, show_default=True, type=click.IntRange(1), help="Users of a synthetic world.")

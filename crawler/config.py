@@ -22,6 +22,7 @@ from crawler.errors import ConfigError
 
 Source = Literal["soundcloud"]
 Hydrate = Literal["never", "undescribed"]
+OnBug = Literal["stop", "set_aside"]
 Compression = Literal["zstd", "none"]
 Keep = Literal["graph", "profile", "raw"]
 Auto = Literal["auto"]
@@ -73,7 +74,9 @@ class Crawl(_Section, frozen=True):
     """[crawl]: how far, and how much at once.
 
     `long_list_pages`: a list with more pages no longer holds deeper nodes back. `hydrate` "undescribed" asks for users
-    and tracks of which only a mini object or an id is known when the crawl is otherwise done.
+    and tracks of which only a mini object or an id is known when the crawl is otherwise done. `on_bug` says what
+    happens when the crawler's own code fails three times on an answer: "stop" ends the crawl, "set_aside" keeps the
+    answer, gives that list up, and goes on.
     """
 
     sources: tuple[Source, ...] = ("soundcloud",)
@@ -84,6 +87,7 @@ class Crawl(_Section, frozen=True):
     max_seconds: Seconds | None = None
     max_pages_per_list: Positive | None = None
     hydrate: Hydrate = "never"
+    on_bug: OnBug = "stop"
     long_list_pages: Positive = 64
     relations: Relations = Relations()
 
@@ -154,6 +158,7 @@ _TABLES: Mapping[str, type[Struct]] = {
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "crawl.sources": get_args(Source),
     "crawl.hydrate": get_args(Hydrate),
+    "crawl.on_bug": get_args(OnBug),
     "crawl.relations.user": ("profile", *USER_RELATIONS),
     "crawl.relations.track": TRACK_RELATIONS,
     "crawl.relations.playlist": PLAYLIST_RELATIONS,

@@ -17,7 +17,7 @@ from crawler.frontier.ids import IdSet
 from crawler.model import DETAILS, Id
 from crawler.providers.soundcloud_relations import RELATIONS
 
-_INWARD = frozenset(relation.name for relation in RELATIONS if relation.inward)
+INWARD = frozenset(relation.name for relation in RELATIONS if relation.inward)
 _SHOWN = 10
 _Hashes = NDArray[np.int64]
 
@@ -69,7 +69,7 @@ class EdgeCheck:
                 self._ends_missing.append(f"edges: {line.type} has an end, {kind} {value}, that has no line in nodes")
         if line.rank is None:
             return
-        here, there = reversed(ends) if line.via in _INWARD else ends
+        here, there = reversed(ends) if line.via in INWARD else ends
         listing = hash((line.via, *here))
         self._listings.append(listing)
         self._edges.append(hash((listing, there, line.type, line.rank if line.type == "commented" else 0)))
@@ -98,12 +98,13 @@ class ListCheck:
         self._problems: list[str] = []
 
     def take(self, line: ListLine) -> None:
-        """Read one line. A failed listing may be tried again at a later start, and is then certified again."""
+        """Read one line. A failed listing is tried again at a later start; others once more for each reading."""
         listing = hash((line.relation, line.kind, line.id))
-        if listing in self._ended:
+        reading = hash((listing, line.reading))
+        if reading in self._ended:
             self._problems.append(f"lists: {line.relation} of {line.kind} {line.id} is certified twice")
         if line.verdict != "failed":
-            self._ended.add(listing)
+            self._ended.add(reading)
         if listing not in self._pending:
             self._promised[listing] = line.distinct
             self._names[listing] = (line.relation, line.kind, line.id)

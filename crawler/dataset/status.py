@@ -20,7 +20,8 @@ _ASIDE_KINDS = ("url", "tracks", "users")
 def status(run: Path) -> dict[str, Any]:
     """Return how far a run has come, ready for JSON.
 
-    `nodes`, `edges`, `lists` and `relations` are counts by kind, type, verdict, and relation and verdict. `pending`
+    `nodes`, `edges`, `lists` and `relations` are counts by kind, type, verdict, and relation and verdict, `missing` the
+    rows known to be missing by relation. `bugs` counts lists given up because our own code failed. `pending`
     counts the lists that are still to be read, `waiting` those set aside with a date, `parked` those given up until the
     next start. `frontier_by_depth` counts nodes that wait to be expanded. `state` is "running", "finished" or
     "stopped". Raises `ConfigError` when there is no run, `StorageError` when it cannot be read.
@@ -35,6 +36,8 @@ def status(run: Path) -> dict[str, Any]:
         "state": "running" if holder(run / LOCK) else stopped,
         **{name: _positive(totals.get(name, {})) for name in ("nodes", "edges", "lists")},
         "relations": {name: _positive(verdicts) for name, verdicts in totals.get("relations", {}).items()},
+        "missing": _positive(totals.get("missing", {})),
+        "bugs": totals.get("bugs", 0),
         "pending": pending,
         "waiting": waiting,
         "parked": listings.get("parked", 0),
@@ -65,7 +68,22 @@ def text(found: Mapping[str, Any], run: Path) -> str:
         ("hidden", f"{found['hidden']:,} rows that the service cut away"),
         ("records", f"{len(found['shards'])} shards, {size_bytes:,} bytes in {run / 'shards'}"),
     )
-    return "\n".join([f"{run}: {found['state']}", *(f"  {name:<9} {words}" for name, words in rows)])
+    bugs = (
+        [("bugs", f"{found['bugs']:,} lists given up because the crawler's own code failed")] if found["bugs"] else []
+    )
+    lines = [f"  {name:<9} {words}" for name, words in (*rows, *bugs)]
+    return "\n".join([f"{run}: {found['state']}", *lines, *coverage(found["relations"], found["missing"])])
+
+
+def coverage(relations: Mapping[str, Mapping[str, int]], missing: Mapping[str, int]) -> list[str]:
+    """Return a line for each relation: how its lists ended, and how many edges are known to be missing from them."""
+    width = max((len(name) for name in relations), default=0)
+    return [
+        f"  {name:<{width}}  {_counts(verdicts)}"
+        + (f"; {missing[name]:,} edges known to be missing" if missing.get(name) else "")
+        for name, verdicts in sorted(relations.items())
+        if any(verdicts.values())
+    ]
 
 
 def _config(run: Path) -> Config:

@@ -62,13 +62,15 @@ def task_of(listing: Listing) -> Task:
 class Flight:
     """`after` is where the log is read on once this page is applied; None for a listing that takes a further turn.
 
-    `tries` counts requests that failed and were repeated in place, `pauses` those that were told to wait.
+    `tries` counts requests that failed and were repeated in place, `pauses` those that were told to wait, `bugs`
+    answers on which our own code failed.
     """
 
     listing: Listing
     after: Position | None = None
     tries: int = 0
     pauses: int = 0
+    bugs: int = 0
     dispatched: bool = False
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 

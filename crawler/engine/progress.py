@@ -34,7 +34,9 @@ _HOUR_SECONDS = 3600
 class Snapshot:
     """One look at a crawl. Counts are of the whole run, over all its starts; rates are of the last seconds.
 
-    `frontier_by_depth` counts nodes that wait to be expanded, `pages_due` estimates the pages still to come,
+    `frontier_by_depth` counts nodes that wait to be expanded, `relations` counts
+    lists by relation and verdict, `missing` the rows known to be missing by relation, `bugs` the lists given up because
+    our own code failed. `pages_due` estimates the pages still to come,
     `eta_seconds` is None where nobody can tell. `state` is "running", "draining" or "paused until ... because ...".
     `source` says who is asked.
     """
@@ -47,6 +49,9 @@ class Snapshot:
     edges: Mapping[str, int] = field(default_factory=dict)
     edges_per_second: float = 0.0
     lists: Mapping[str, int] = field(default_factory=dict)
+    relations: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    missing: Mapping[str, int] = field(default_factory=dict)
+    bugs: int = 0
     frontier_by_depth: Mapping[int, int] = field(default_factory=dict)
     pages_due: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
@@ -139,6 +144,7 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
         *_wrapped("nodes", _total(snapshot.nodes), _counts(snapshot.nodes)),
         *_wrapped("edges", _total(snapshot.edges), _counts(snapshot.edges)),
         *_wrapped("lists", _total(snapshot.lists), f"{whole:,} read to their end{rest}"),
+        *_coverage(snapshot),
         *_wrapped("requests", snapshot.requests, f"{snapshot.retries:,} of them sent again; this start took {took}"),
         "",
         f"  records   {run / 'shards'}   newline-delimited JSON, one object a line",
@@ -153,9 +159,22 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
     return "\n".join([*lines, check if finished else go_on])
 
 
-def _wrapped(name: str, number: int, text: str) -> list[str]:
+def _coverage(snapshot: Snapshot) -> list[str]:
+    """Return a row for each relation: its lists by verdict, and the edges that are known to be missing."""
+    rows = []
+    for name, verdicts in sorted(snapshot.relations.items()):
+        gap = snapshot.missing.get(name, 0)
+        known = f"; {gap:,} edges known to be missing" if gap else ""
+        if any(verdicts.values()):
+            rows += _wrapped(f"  {name}", _total(verdicts), _counts(verdicts) + known, 19)
+    if snapshot.bugs:
+        rows += _wrapped("BUGS", snapshot.bugs, "lists given up because the crawler's own code failed: see unreadable/")
+    return rows
+
+
+def _wrapped(name: str, number: int, text: str, width_columns: int = 9) -> list[str]:
     """Return a row of the summary, folded to the width of a plain terminal."""
-    head = f"  {name:<9} {number:>12,}   "
+    head = f"  {name:<{width_columns}} {number:>{21 - width_columns},}   "
     return textwrap.wrap(text, WIDTH_COLUMNS, initial_indent=head, subsequent_indent=" " * len(head))
 
 

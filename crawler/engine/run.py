@@ -35,7 +35,7 @@ _REPLAY_ROWS = 32768
 class Settings(Struct, frozen=True):
     """What a run needs to know. `relations` gives the listings to read by kind of node, in order; None means no limit.
 
-    `empty_data` is the `data` object of a node of which only the id is known, as JSON.
+    `empty_data` is the `data` object of a node of which only the id is known, as JSON. `sets_bugs_aside`: see `Crew`.
     """
 
     relations: Mapping[str, Sequence[Sourced]]
@@ -48,6 +48,7 @@ class Settings(Struct, frozen=True):
     pages_per_list_max: int | None = None
     long_list_pages: int = 64
     hydrate: tuple[str, ...] = ()
+    sets_bugs_aside: bool = False
     compression: Compression = "zstd"
     shard_bytes_max: int = 128 << 20
 
@@ -184,7 +185,14 @@ class Run:
         rules = Rules(settings.long_list_pages, settings.nodes_max, settings.hydrate)
         self.sequencer = Sequencer(self.feeder, self.backlog, self.ledger, self.committer, self._clock, rules)
         self.sequencer.begin(start.position, start.listings, sum(Counter(start.totals.get("nodes", {})).values()))
-        self.crew = Crew(self.feeder, self._sources, self._clock, self._jitter, self.keep_unreadable)
+        self.crew = Crew(
+            self.feeder,
+            self._sources,
+            self._clock,
+            self._jitter,
+            self.keep_unreadable,
+            sets_bugs_aside=settings.sets_bugs_aside,
+        )
 
     async def _replay(self, known: Known, start: Start) -> None:
         """Rebuild what is known from the log."""

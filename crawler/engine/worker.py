@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -13,8 +14,12 @@ from crawler.clock import Clock, iso
 from crawler.engine.feeder import Feeder
 from crawler.engine.flight import Ended, Flight, Landed, Postponed, Unsent
 from crawler.errors import BadPage, ProviderError, Throttled
-from crawler.model import Provider, Request, Response
+from crawler.model import Page, Provider, Request, Response
 from crawler.policy import retry
+
+BUG_TRIES = 3
+"""How often a page is asked for on which our own code fails."""
+BUG_SECONDS = 1.0
 
 
 class Client(Protocol):
@@ -53,7 +58,8 @@ class Crew:
     """All workers of a crawl. `errors` counts failed requests by the name of the failure.
 
     `jitter` returns a number from 0 up to 1 at each call. `unreadable` is called with a flight's name and the body of
-    an answer that nobody understands.
+    an answer that nobody understands. `sets_bugs_aside`: an answer on which a parser fails, which is a bug of ours, is
+    kept and given up after `BUG_TRIES`, instead of ending the crawl.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class Crew:
         clock: Clock,
         jitter: Callable[[], float],
         unreadable: Callable[[str, bytes, str], None],
+        *,
+        sets_bugs_aside: bool = False,
     ) -> None:
         self.errors: Counter[str] = Counter()
         self._feeder = feeder
@@ -70,6 +78,7 @@ class Crew:
         self._clock = clock
         self._jitter = jitter
         self._unreadable = unreadable
+        self._sets_bugs_aside = sets_bugs_aside
 
     async def work(self) -> None:
         """Serve flights for ever; cancelled when the crawl ends."""
@@ -87,7 +96,7 @@ class Crew:
         request = source.provider.request(flight.task)
         try:
             response = await source.client.ask(request)
-            page = source.provider.parse(flight.task, response)
+            page = self._parse(source, flight, response)
         except LimitReachedError as reached:
             flight.land(Unsent(str(reached)))
         except ProviderError as error:
@@ -95,7 +104,32 @@ class Crew:
                 self._unreadable(flight.name, response.body, str(error))
             self._failed(flight, source, getattr(response, "sent_at_seconds", None), error)
         else:
-            flight.land(Landed(page, iso(self._clock.now()), flight.tries + flight.pauses))
+            if page is not None:
+                flight.land(Landed(page, iso(self._clock.now()), flight.tries + flight.pauses))
+
+    def _parse(self, source: Source, flight: Flight, response: Response) -> Page | None:
+        """Return the page; None when our own code failed on it and that is not to end the crawl."""
+        try:
+            return source.provider.parse(flight.task, response)
+        except ProviderError:
+            raise
+        except Exception as bug:
+            if not self._sets_bugs_aside:
+                raise
+            self._bug(flight, bug, response.body)
+            return None
+
+    def _bug(self, flight: Flight, bug: Exception, body: bytes) -> None:
+        """Ask again, because another answer may go well; in the end keep the answer, and say whose fault it is."""
+        self.errors["bug"] += 1
+        flight.bugs += 1
+        if flight.bugs < BUG_TRIES:
+            asyncio.get_running_loop().call_later(BUG_SECONDS, self._again, flight)
+            return
+        what = f"a bug of the crawler: {type(bug).__name__}: {bug}"
+        self._unreadable(flight.name, body, f"{what}\n{''.join(traceback.format_exception(bug))}")
+        retries = flight.tries + flight.pauses + flight.bugs - 1
+        flight.land(Ended("failed", what, iso(self._clock.now()), retries, bug=True))
 
     def _failed(self, flight: Flight, source: Source, sent_at_seconds: float | None, error: ProviderError) -> None:
         self.errors[type(error).__name__] += 1

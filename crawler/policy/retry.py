@@ -8,8 +8,8 @@
     Refused                  none                       the source stops: its credential is out
 
 In place means that the listing keeps its turn and its place in the order; set aside, it holds nobody back. An eighth,
-because storms on the social endpoints last from minutes to hours (soundcloud/api #264, #308): whatever the length of one,
-every list it hit is asked for again within 15 % of that length after its end, and in two hours not 40 times in all.
+because storms on the social endpoints last from minutes to hours (soundcloud/api #264, #308): whatever the length of
+one, every list it hit is asked for again within 15 % of that length after its end, and in two hours not 40 times in all.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def decide(
     """Return what to do about a failed page.
 
     `tries` counts the requests of this page that were repeated in place before this failure (0 at the first failure,
-    and again after a set-aside); `set_asides` counts how often the listing was set aside for this page. `jitter` is a random number
-    in [0, 1), so that what failed together does not return together. `now_epoch_seconds` turns a reset date into a
-    delay; without it a date is not used.
+    and again after a set-aside); `set_asides` counts how often the listing was set aside for this page. `jitter` is
+    a random number in [0, 1), so that what failed together does not return together. `now_epoch_seconds` turns a reset
+    date into a delay; without it a date is not used.
     """
     if isinstance(error, Gone | Denied):
         return Finish("gone" if isinstance(error, Gone) else "denied", str(error))

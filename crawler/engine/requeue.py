@@ -1,0 +1,84 @@
+"""Queueing lists again that have ended: one transaction, after which the next start of the run reads them.
+
+A second reading begins at the first page. Edges that earlier readings gave are not given twice; what a complete reading
+did not show is named in its certificate (`withdrawn`), and nothing that was written is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from crawler.frontier.rows import GIVEN_PAGE, Change, Listing, ListingPage, Progress
+from crawler.frontier.store import Frontier
+from crawler.model import Certificate, Id, NodeId, Relation
+
+
+class Ended(Protocol):
+    """A list that ended: its last certificate, the rows whose edges it gave, and the rank of its next edge."""
+
+    @property
+    def certificate(self) -> Certificate:
+        """How its last reading ended."""
+        ...
+
+    @property
+    def given(self) -> Sequence[Id]:
+        """The rows whose edges its readings gave."""
+        ...
+
+    @property
+    def next_rank(self) -> int:
+        """The rank of the next edge."""
+        ...
+
+
+async def requeue(
+    frontier: Frontier, relations: Mapping[tuple[str, str, str], Relation], network: str, ended: Iterable[Ended]
+) -> int:
+    """Queue lists again; those that are in the frontier already are passed over. Return how many were queued.
+
+    Raises `StorageError`, and then nothing was changed.
+    """
+    start = await frontier.start(relations)
+    waiting = {(listing.node, listing.relation.name) for listing in start.listings}
+    change = Change(start.position, [], [], [], [], {}, [], [], b"")
+    totals = start.totals
+    for again in ended:
+        certificate = again.certificate
+        node = NodeId(network, certificate.kind, certificate.id)
+        if (node, certificate.relation) in waiting:
+            continue
+        totals["last_listing"] = number = totals.get("last_listing", 0) + 1
+        relation = relations[certificate.source, certificate.kind, certificate.relation]
+        progress = _progress(certificate, len(again.given), again.next_rank)
+        change.listings.append(
+            Listing(node, relation, certificate.source, certificate.depth, id=number, progress=progress)
+        )
+        change.pages.append(ListingPage(number, GIVEN_PAGE, b"", again.given))
+        _take_out(totals, certificate)
+    if change.listings:
+        change.totals = msgspec.json.encode(totals)
+        await frontier.commit(change)
+    return len(change.listings)
+
+
+def _progress(certificate: Certificate, given: int, next_rank: int) -> Progress:
+    advertised = certificate.advertised_after
+    return Progress(
+        distinct=given,
+        rank=next_rank,
+        reading=certificate.reading + 1,
+        advertised=certificate.advertised if advertised is None else advertised,
+    )
+
+
+def _take_out(totals: dict[str, Any], certificate: Certificate) -> None:
+    """Take an end out of the totals; the next one is counted instead."""
+    for counts in (totals.get("lists", {}), totals.get("relations", {}).get(certificate.relation, {})):
+        counts[certificate.verdict] = counts.get(certificate.verdict, 0) - 1
+    missing = totals.setdefault("missing", {})
+    missing[certificate.relation] = missing.get(certificate.relation, 0) - (certificate.missing or 0)
+    totals["rechecked"] = totals.get("rechecked", 0) + 1
