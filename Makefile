@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN ?= runs/first
 BIN := .venv/bin
 
-.PHONY: crawl test test-all lint bench-sandbox lock bench-certificates fuzz
+.PHONY: crawl test test-all lint bench-sandbox flips lock bench-certificates fuzz
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -28,6 +28,9 @@ SECONDS ?= 3600
 fuzz: .venv/installed-test  ## feed the parsers whatever bytes find new ways through them
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris
 	$(BIN)/python benchmarks/fuzz.py --seconds $(SECONDS)
+
+flips: .venv/installed-test  ## damage runs ten thousand times; every damage must be found or without effect
+	$(BIN)/python -m tests.dataset.flips 10000
 
 bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
 	$(BIN)/python benchmarks/sandbox.py

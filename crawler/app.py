@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from crawler import config as configuration
 from crawler.clock import SystemClock, iso
 from crawler.config import Config
+from crawler.dataset import repair as dataset_repair
 from crawler.dataset import status as dataset_status
 from crawler.dataset import verify as dataset_verify
 from crawler.dataset.again import lists_with
@@ -82,9 +83,18 @@ def status(run: Path) -> dict[str, Any]:
     return dataset_status.status(run)
 
 
-def verify(run: Path) -> dict[str, Any]:
-    """Return what is wrong with the run; see `dataset.verify`."""
-    return dataset_verify.verify(run)
+def verify(run: Path, *, repair: bool = False) -> dict[str, Any]:
+    """Return what is wrong with the run; see `dataset.verify`.
+
+    With `repair` the run's lock is taken and its shards are first brought into the committed state, as the next start
+    would do it; "repaired" then says what was done. Raises `ConfigError` while somebody crawls.
+    """
+    if not repair:
+        return dataset_verify.verify(run)
+    dataset_verify.frontier_of(run)
+    with hold(run / "lock", iso(SystemClock().now())):
+        done = dataset_repair.repair(run)
+        return {**dataset_verify.verify(run), "repaired": done}
 
 
 def recheck(run: Path, verdicts: Sequence[str]) -> int:

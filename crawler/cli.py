@@ -104,11 +104,15 @@ def status(run: Path, *, as_json: bool) -> None:
     click.echo(json.dumps(found) if as_json else text(found, run))
 
 
-@cli.command(short_help="Check every record in a folder; changes nothing.")
+@cli.command(short_help="Check every record in a folder; changes nothing unless told to.")
 @click.argument("run", type=_RUN)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def verify(run: Path, *, as_json: bool) -> NoReturn:
-    """Read every record in RUN and check it against what the crawl promised. Changes nothing.
+@click.option("--repair", is_flag=True, help="First do what the next start would: remove what was never committed.")
+def verify(run: Path, *, as_json: bool, repair: bool) -> NoReturn:
+    """Read every record in RUN and check it against what the crawl promised. Changes nothing without --repair.
+
+    --repair cuts from the shards what a kill left behind their committed length, finishes an interrupted renaming, and
+    puts files that nobody committed into RUN/set-aside. Damaged records are reported, never mended.
 
     Exits with 0 when all is well and with 5 when something is missing, broken or doubled.
 
@@ -116,11 +120,12 @@ def verify(run: Path, *, as_json: bool) -> NoReturn:
     Examples:
       crawler verify runs/first
       crawler verify runs/first --json
+      crawler verify runs/first --repair
     """  # noqa: D301
     from crawler import app
     from crawler.dataset.verify import text
 
-    found = app.verify(run)
+    found = app.verify(run, repair=True) if repair else app.verify(run)
     click.echo(json.dumps(found) if as_json else text(found, run))
     sys.exit(0 if found["ok"] else 5)
 

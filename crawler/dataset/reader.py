@@ -48,13 +48,13 @@ def blocks(folder: Path, shard: ShardRow) -> Iterator[bytes]:
     path = place_of(folder, shard)
     try:
         with path.open("rb") as file:
-            yield from _whole_lines(path, _plain(path, _head(file, shard.committed_bytes)))
+            yield from _whole_lines(path, _plain(path, head(file, shard.committed_bytes)))
     except (OSError, zstandard.ZstdError) as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
 
 
-def _head(file: BinaryIO, length_bytes: int) -> Iterator[bytes]:
-    """Yield the first bytes of a file, in chunks."""
+def head(file: BinaryIO, length_bytes: int) -> Iterator[bytes]:
+    """Yield the first bytes of a file, in chunks. Raises `StorageError` when there are not so many."""
     while length_bytes > 0 and (chunk := file.read(min(_CHUNK_BYTES, length_bytes))):
         length_bytes -= len(chunk)
         yield chunk

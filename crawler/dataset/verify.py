@@ -1,15 +1,17 @@
 """Checking a run against what the crawl promised. Reads everything, changes nothing.
 
-What is checked: every shard is there, as long as it was committed and, once sealed, hashed; its frames and lines are
-whole and as many as were counted; every line has exactly its keys; no node is given twice without becoming richer; no
-listing yields an edge twice or is certified twice; every listing has as many edges as its certificate, or the frontier,
-says; both ends of every edge are nodes; the totals agree. It needs about 16 bytes of memory per edge and 300 per list.
+What is checked: the frontier's pages and rows are whole, and then every shard is there, as long as it was committed,
+and by its hash or CRC what was written; its frames and lines are whole and as many as were counted; every line has
+exactly its keys; no node is given twice without becoming richer; no listing yields an edge twice or is certified twice;
+every listing has as many edges as its certificate, or the frontier, says; both ends of every edge are nodes; the totals
+and the log agree with the lines. It needs about 16 bytes of memory per edge and 300 per list.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -20,14 +22,17 @@ import msgspec
 
 from crawler.dataset.ledgers import EdgeCheck, ListCheck, NodeCheck
 from crawler.dataset.lines import SHAPES
-from crawler.dataset.reader import OPEN, blocks, place_of
-from crawler.errors import StorageError
+from crawler.dataset.reader import OPEN, blocks, head, place_of
+from crawler.errors import ConfigError, StorageError
+from crawler.frontier.checks import damage
 from crawler.frontier.rows import ShardRow
 from crawler.frontier.state import read_state
 
 PROBLEMS_SHOWN = 100
+NO_NODES = frozenset({"url", "users", "tracks"})
+"""Kinds in the log that are ways to ask for nodes, and have no line."""
 
-_CHUNK_BYTES = 1 << 20
+_Pending = dict[tuple[str, str, int | str], int]
 
 
 def verify(run: Path) -> dict[str, Any]:
@@ -37,8 +42,11 @@ def verify(run: Path) -> dict[str, Any]:
     problems are named, `problem_count` counts all. Raises `ConfigError` when there is no run, `StorageError` when its
     frontier cannot be read.
     """
-    path = run / "frontier.sqlite"
-    state, pending = _consistent(path)
+    path = frontier_of(run)
+    broken = list(damage(path))
+    if broken:
+        return _found(broken, dict.fromkeys(SHAPES, 0), 0)
+    state, pending, log = _consistent(path)
     nodes, lists = NodeCheck(), ListCheck(pending)
     edges = EdgeCheck(nodes)
     checks: dict[str, Callable[[Any], None]] = {"nodes": nodes.take, "edges": edges.take, "lists": lists.take}
@@ -50,13 +58,26 @@ def verify(run: Path) -> dict[str, Any]:
                 problems += _shard(run / "shards", shard, checks[kind], counted)
     problems += [*nodes.problems(), *edges.problems(), *lists.problems(edges)]
     problems += _totals(state["totals"], nodes.counts, edges.counts)
+    problems += _log(log, nodes.counts)
+    return _found(problems, counted, len(state["shards"]))
+
+
+def _found(problems: list[str], counted: Mapping[str, int], shards: int) -> dict[str, Any]:
     return {
         "ok": not problems,
         "problems": problems[:PROBLEMS_SHOWN],
         "problem_count": len(problems),
         "lines": dict(counted),
-        "shards": len(state["shards"]),
+        "shards": shards,
     }
+
+
+def frontier_of(run: Path) -> Path:
+    """Return the path of a run's frontier. Raises `ConfigError` when there is no run."""
+    path = run / "frontier.sqlite"
+    if not path.exists():
+        raise ConfigError(f"{run} is no run folder: it has no {path.name}")
+    return path
 
 
 def text(found: Mapping[str, Any], run: Path) -> str:
@@ -64,25 +85,29 @@ def text(found: Mapping[str, Any], run: Path) -> str:
     read = ", ".join(f"{number:,} {kind}" for kind, number in found["lines"].items())
     verdict = "all is as promised" if found["ok"] else f"{found['problem_count']:,} problems"
     head = f"{run}: {verdict}; read {read} in {found['shards']} shards"
-    return "\n".join([head, *(f"  {problem}" for problem in found["problems"])])
+    repaired = [f"  {what}" for what in found.get("repaired", ())]
+    return "\n".join([*repaired, head, *(f"  {problem}" for problem in found["problems"])])
 
 
-def _consistent(path: Path) -> tuple[dict[str, Any], dict[tuple[str, str, int | str], int]]:
-    """Return the state and the pending listings of one and the same commit."""
+def _consistent(path: Path) -> tuple[dict[str, Any], _Pending, Counter[str]]:
+    """Return the state, the pending listings and the nodes in the log, of one and the same commit."""
     while True:
-        state, pending = read_state(path), _pending(path)
+        state = read_state(path)
+        pending, log = _pending(path)
         if read_state(path)["totals"] == state["totals"]:
-            return state, pending
+            return state, pending, log
 
 
-def _pending(path: Path) -> dict[tuple[str, str, int | str], int]:
-    """Return how many edges each unfinished listing has given so far, by (relation, kind, id)."""
+def _pending(path: Path) -> tuple[_Pending, Counter[str]]:
+    """Return how many edges each unfinished listing has given so far, by (relation, kind, id), and the log's nodes."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
             rows = connection.execute("SELECT relation, kind, node, body FROM listings").fetchall()
-    except sqlite3.Error as error:
+            log = connection.execute("SELECT kind, sum(count) FROM log WHERE fresh GROUP BY kind").fetchall()
+        pending = {(name, kind, node): msgspec.json.decode(body)["distinct"] for name, kind, node, body in rows}
+    except (sqlite3.Error, msgspec.DecodeError, KeyError) as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
-    return {(relation, kind, node): msgspec.json.decode(body)["distinct"] for relation, kind, node, body in rows}
+    return pending, Counter({kind: number for kind, number in log if kind not in NO_NODES})
 
 
 def _strays(folder: Path, shards: list[ShardRow]) -> Iterator[str]:
@@ -116,16 +141,15 @@ def _file(folder: Path, shard: ShardRow) -> Iterator[str]:
     length_bytes = path.stat().st_size
     if shard.sealed and length_bytes > shard.committed_bytes:
         yield f"{shard.name}: has {length_bytes} bytes, {shard.committed_bytes} were committed"
-    if shard.sealed and shard.sha256 != _sha256(path):
-        yield f"{shard.name}: is not what was sealed, its sha256 differs"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
+    digest, crc = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
+        for chunk in head(file, shard.committed_bytes):
             digest.update(chunk)
-    return digest.hexdigest()
+            crc = zlib.crc32(chunk, crc)
+    if shard.sealed and shard.sha256 != digest.hexdigest():
+        yield f"{shard.name}: is not what was sealed, its sha256 differs"
+    elif shard.bytes_crc32 not in {None, crc}:
+        yield f"{shard.name}: is not what was committed, its CRC differs"
 
 
 def _decode(shard: ShardRow, block: bytes, lines_before: int) -> list[Any]:
@@ -133,7 +157,7 @@ def _decode(shard: ShardRow, block: bytes, lines_before: int) -> list[Any]:
     decoder = msgspec.json.Decoder(SHAPES[shard.kind])
     try:
         return decoder.decode_lines(block)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         numbered = enumerate(block.splitlines(), lines_before + 1)
         return [_decode_line(decoder, line, f"{shard.name}, line {number}") for number, line in numbered]
 
@@ -141,8 +165,14 @@ def _decode(shard: ShardRow, block: bytes, lines_before: int) -> list[Any]:
 def _decode_line(decoder: msgspec.json.Decoder[Any], line: bytes, place: str) -> Any:  # noqa: ANN401 - a record or a text
     try:
         return decoder.decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"{place}: {error}"
+
+
+def _log(log: Mapping[str, int], nodes: Mapping[str, int]) -> Iterator[str]:
+    for kind in sorted(log.keys() | nodes.keys()):
+        if log.get(kind, 0) != nodes.get(kind, 0):
+            yield f"nodes: {nodes.get(kind, 0)} of {kind} are there, the log has {log.get(kind, 0)}"
 
 
 def _totals(totals: Mapping[str, Any], nodes: Mapping[str, int], edges: Mapping[str, int]) -> Iterator[str]:

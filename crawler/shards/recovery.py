@@ -9,12 +9,13 @@ without a row                      -> set aside, never deleted
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from crawler.errors import StorageError
 from crawler.shards.files import Files
-from crawler.shards.writer import OPEN, Shard
+from crawler.shards.writer import OPEN, RESTORE, Shard
 
 
 def recover(files: Files, folder: Path, shards: Iterable[Shard], set_aside: Path) -> list[str]:
@@ -25,6 +26,9 @@ def recover(files: Files, folder: Path, shards: Iterable[Shard], set_aside: Path
     """
     shards = list(shards)
     found = [_find(files, folder, shard) for shard in shards]
+    for shard, path in zip(shards, found, strict=True):
+        if path is not None:
+            _check_before_cut(files, shard, path)
     done = [note for shard, path in zip(shards, found, strict=True) if path for note in _mend(files, shard, path)]
     known = {shard.name if shard.sealed else shard.name + OPEN for shard in shards}
     strays = [name for name in files.names(folder) if name not in known]
@@ -48,6 +52,18 @@ def _find(files: Files, folder: Path, shard: Shard) -> Path | None:
     lost = f"{folder / shard.name} is missing, and {shard.committed_bytes} bytes of it were committed"
     message = f"{lost}; restore it from a copy"
     raise StorageError(message)
+
+
+def _check_before_cut(files: Files, shard: Shard, path: Path) -> None:
+    """Refuse to cut a file whose beginning is not what was committed: it is another file, or damaged."""
+    if shard.bytes_crc32 is None or files.length_bytes(path) == shard.committed_bytes:
+        return
+    crc, left_bytes = 0, shard.committed_bytes
+    for chunk in files.chunks(path):
+        crc = zlib.crc32(chunk[:left_bytes], crc)
+        left_bytes -= min(left_bytes, len(chunk))
+    if crc != shard.bytes_crc32:
+        raise StorageError(f"{path} is not what was written to it: {RESTORE}")
 
 
 def _mend(files: Files, shard: Shard, path: Path) -> list[str]:

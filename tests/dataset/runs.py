@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from unittest import mock
 
 import zstandard
 
 from crawler.config import Config, dumps, with_overrides
+from crawler.errors import StorageError
+from crawler.shards.writer import Shard, ShardWriter
 from tests.engine.toy import ToyClient, World, crawl, settings
 
 RELATIONS = {
@@ -20,6 +25,8 @@ RELATIONS = {
     "crawl.relations.playlist": [],
 }
 
+KILLED_WORLD = (5, 16, 8)
+
 Lines = list[bytes]
 
 
@@ -27,6 +34,22 @@ def crawled(folder: Path, requests_max: int | None = None, **changes: object) ->
     """Crawl the toy world into a folder, to the end or until so many requests."""
     client = ToyClient(World(1, 40, 20), 1, requests_max)
     asyncio.run(crawl(folder, client, [3], settings(empty_data=b"{}", **changes)))
+    (folder / "config.toml").write_text(dumps(with_overrides(Config(), RELATIONS)), encoding="utf-8")
+    return folder
+
+
+def killed(folder: Path, requests_max: int, **changes: object) -> Path:
+    """Return a crawl of a small toy world as a kill leaves it: shards open, the last commits in the write-ahead log."""
+    whole = folder.with_name(f"{folder.name}-whole")
+
+    def kill(_writer: ShardWriter) -> list[Shard]:
+        shutil.copytree(whole, folder)
+        raise StorageError("killed")
+
+    client = ToyClient(World(*KILLED_WORLD), 1, requests_max)
+    with mock.patch.object(ShardWriter, "seal_all", kill), contextlib.suppress(StorageError, ExceptionGroup):
+        asyncio.run(crawl(whole, client, [3], settings(empty_data=b"{}", **changes)))
+    (folder / "frontier.sqlite-shm").unlink(missing_ok=True)
     (folder / "config.toml").write_text(dumps(with_overrides(Config(), RELATIONS)), encoding="utf-8")
     return folder
 

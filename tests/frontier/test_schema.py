@@ -91,8 +91,8 @@ def test_a_run_of_every_version_can_be_read(old: Path, tmp_path: Path) -> None:
 def test_a_run_of_every_version_can_be_resumed(old: Path, tmp_path: Path) -> None:
     """A crawl that an earlier version began ends with the records of one that this version did alone."""
     run, world = unpacked(old, tmp_path / "run"), World(*WORLD)
-    ending = asyncio.run(crawl(run, ToyClient(world, 2), [SEED], settings(**SETTINGS)))
-    asyncio.run(crawl(tmp_path / "whole", ToyClient(world, 3), [SEED], settings(**SETTINGS)))
+    ending = asyncio.run(crawl(run, ToyClient(world, 2), [SEED], settings(empty_data=b"{}", **SETTINGS)))
+    asyncio.run(crawl(tmp_path / "whole", ToyClient(world, 3), [SEED], settings(empty_data=b"{}", **SETTINGS)))
     assert ending.finished
     assert verify(run)["problems"] == []
     assert version(run / "frontier.sqlite") == SCHEMA_VERSION
