@@ -111,12 +111,13 @@ class Connection(asyncio.Protocol):
     def _deliver(self, head: bytes, body: bytes, delivery: Delivery, *, keep: bool) -> None:
         """Send a reply as badly as it should arrive; what the client asks meanwhile waits."""
         self._transport.write(head)
-        cut = delivery.cut_after_bytes
+        is_cut = delivery.cut_after_bytes is not None
+        sent = body[: delivery.cut_after_bytes]
         pieces = max(1, round(delivery.seconds / _PIECE_SECONDS))
-        size = -(-len(body) // pieces) or 1
-        parts = [body[place : place + size] for place in range(0, len(body) if cut is None else cut, size)]
+        size = -(-len(sent) // pieces) or 1
+        parts = [sent[place : place + size] for place in range(0, len(sent), size)]
         self._delivering = True
-        ending = "keep" if cut is None and keep else "reset" if delivery.is_reset else "close"
+        ending = "keep" if keep and not is_cut else "reset" if delivery.is_reset else "close"
         self._trickle(parts, delivery.seconds / pieces, ending)
 
     def _trickle(self, parts: list[bytes], wait_seconds: float, ending: str) -> None:

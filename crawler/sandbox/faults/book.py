@@ -1,7 +1,7 @@
 """The account of every list that was asked for: what its pages stood for, and what they showed.
 
-For each list: rows = visible + duplicates + unread + hidden + hidden_at_end, where `rows` are those that its pages
-stood for. A page that is asked for again counts once, as it was shown last.
+For each list: rows = visible + duplicates + unread + own + hidden + hidden_at_end, where `rows` are those that its
+pages stood for. A page that is asked for again counts once: as it was shown last, or when it stood for more rows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from crawler.sandbox.faults.visit import Sheet, Visit
 class Account(NamedTuple):
     """One list. `length` is how many rows it really has; `hidden_at_end` those hidden on the page that ended it.
 
-    `unread` are rows that are null or of an unknown kind, `duplicates` those shown on an earlier page or row before.
+    `unread` are rows that are null or of an unknown kind, `duplicates` those shown before, `own` is the thing itself
+    among its related things.
     """
 
     length: int
@@ -23,6 +24,7 @@ class Account(NamedTuple):
     visible: int
     duplicates: int
     unread: int
+    own: int
     hidden: int
     hidden_at_end: int
     ended: bool
@@ -32,6 +34,7 @@ class _Shown(NamedTuple):
     raw: int
     ids: tuple[int, ...]
     unread: int
+    own: int
     final: bool
 
 
@@ -47,10 +50,15 @@ class Book:
         if visit.place is None or sheet.single:
             return
         kind = visit.place.listing.item
-        ids = tuple(row["id"] for row in sheet.rows if _is_read(row, kind))
-        unread = len(sheet.rows) - len(ids)
+        read = [row["id"] for row in sheet.rows if _is_read(row, kind)]
+        own_id = visit.place.node if visit.place.listing.relation == "related" else None
+        ids = tuple(identity for identity in read if identity != own_id)
+        unread, own = len(sheet.rows) - len(read), len(read) - len(ids)
         pages = self._lists.setdefault(visit.identity, {})
-        pages[visit.cursor] = _Shown(sheet.raw, ids, unread, sheet.next_href is None)
+        before = pages.get(visit.cursor)
+        if before is not None and before.raw > sheet.raw:
+            return
+        pages[visit.cursor] = _Shown(sheet.raw, ids, unread, own, sheet.next_href is None)
         self._lengths[visit.identity] = visit.place.length
 
     def accounts(self) -> dict[str, Account]:
@@ -66,7 +74,7 @@ def _account(length: int, pages: list[_Shown]) -> Account:
     shown = [identity for page in pages for identity in page.ids]
     visible = len(set(shown))
     hidden = {
-        final: sum(page.raw - len(page.ids) - page.unread for page in pages if page.final is final)
+        final: sum(page.raw - len(page.ids) - page.unread - page.own for page in pages if page.final is final)
         for final in (False, True)
     }
     return Account(
@@ -76,6 +84,7 @@ def _account(length: int, pages: list[_Shown]) -> Account:
         visible=visible,
         duplicates=len(shown) - visible,
         unread=sum(page.unread for page in pages),
+        own=sum(page.own for page in pages),
         hidden=hidden[False],
         hidden_at_end=hidden[True],
         ended=any(page.final for page in pages),

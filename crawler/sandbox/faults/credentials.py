@@ -19,11 +19,13 @@ QUOTAS = (
         43200.0,
     ),
 )
+SAFE_USES = 20
+"""So that a client that was just given a token, and asks with it once more, does not take itself for refused."""
 _INVALID_GRANT = Reply(401, JSON, b'{"error":"invalid_grant"}')
 
 
 class Deaths:
-    """Tokens that die early: at each use but the first with the fault's probability, and then for ever."""
+    """Tokens that die early: at each use with the fault's probability, but not at once, and then for ever."""
 
     def __init__(self) -> None:
         self._uses: Counter[str] = Counter()
@@ -33,7 +35,7 @@ class Deaths:
         """Answer an empty 401 for a dead token."""
         token = visit.call.headers.get("authorization", "")
         self._uses[token] += 1
-        if token not in self._dead and not (self._uses[token] > 1 and fault.strikes(token, self._uses[token])):
+        if token not in self._dead and not (self._uses[token] > SAFE_USES and fault.strikes(token, self._uses[token])):
             return None
         self._dead.add(token)
         return Reply(401, ())

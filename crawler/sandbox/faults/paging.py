@@ -13,6 +13,8 @@ Rewrite = Callable[[Visit, Chosen, Sheet], None]
 
 SMALL_PAGE_ROWS = 10
 DEEPEST_OFFSET = 1000
+LAG_SECONDS = 300.0
+LAG_ROWS = 2
 INTERNAL_HOST = "http://http.api.prod.api-public.srv.db.s-cloud.net"
 _LOST = ("access=", "show_tracks=", "linked_partitioning=")
 
@@ -29,6 +31,11 @@ def _tie(visit: Visit, _fault: Chosen, place: Place) -> None:
 def _lost_tie(visit: Visit, _fault: Chosen, place: Place) -> None:
     if 0 < place.start < place.length:
         visit.start += 1
+
+
+def _lagging(visit: Visit, _fault: Chosen, place: Place) -> None:
+    if not visit.cursor and visit.seconds < LAG_SECONDS:
+        visit.start = min(LAG_ROWS, place.length)
 
 
 def _shifted_down(visit: Visit, _fault: Chosen, place: Place) -> None:
@@ -54,6 +61,7 @@ STEERS: Mapping[str, Steer] = {
     "inserts": _shifted_down,
     "unfollows": _shifted_up,
     "lost-page": _skipped_page,
+    "write-lag": _lagging,
 }
 
 
@@ -74,20 +82,30 @@ def _silent_cap(visit: Visit, _fault: Chosen, sheet: Sheet) -> None:
         sheet.next_href = None
 
 
+def _endless_from(visit: Visit, sheet: Sheet, wall: int) -> None:
+    """End the rows at a wall, and never the pages: beyond the end the dialect sees only the end."""
+    asked = int(visit.cursor or "0")
+    if asked + visit.limit >= wall:
+        sheet.drop(sheet.rows[: max(0, wall - asked)])
+        sheet.next_href = visit.href(asked + visit.limit - 1, 0)
+
+
 def _endless(visit: Visit, _fault: Chosen, sheet: Sheet) -> None:
     place = visit.place
-    if place is None or place.listing.grammar != "offset" or sheet.envelope is None:
-        return
-    asked = int(visit.cursor or "0")  # beyond the end the dialect sees only the end
-    sheet.drop(sheet.rows[: max(0, DEEPEST_OFFSET - asked)])
-    if sheet.next_href is None:
-        sheet.next_href = visit.href(asked + visit.limit - 1, 0)
+    if place is not None and place.listing.grammar == "offset" and place.length > DEEPEST_OFFSET:
+        _endless_from(visit, sheet, DEEPEST_OFFSET)
+
+
+def _endless_end(visit: Visit, _fault: Chosen, sheet: Sheet) -> None:
+    place = visit.place
+    if place is not None and place.listing.grammar == "offset":
+        _endless_from(visit, sheet, min(place.length, DEEPEST_OFFSET))
 
 
 def _empty_last(visit: Visit, _fault: Chosen, sheet: Sheet) -> None:
     place = visit.place
-    if place is not None and sheet.envelope is not None and sheet.next_href is None and sheet.rows:
-        item = sheet.rows[-1].get("id") if isinstance(sheet.rows[-1], dict) else None
+    if place is not None and sheet.envelope is not None and sheet.next_href is None and sheet.raw == visit.limit:
+        item = sheet.rows[-1].get("id") if sheet.rows and isinstance(sheet.rows[-1], dict) else None
         sheet.next_href = visit.href(visit.start + sheet.raw - 1, item if isinstance(item, int) else 0)
 
 
@@ -142,6 +160,7 @@ LINKS: Mapping[str, Rewrite] = {
     "early-null": _early_null,
     "silent-cap": _silent_cap,
     "endless-offsets": _endless,
+    "endless-end": _endless_end,
     "empty-last-page": _empty_last,
     "null-collection": _null_collection,
     "repeated-cursor": _repeated,

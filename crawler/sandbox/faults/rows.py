@@ -13,8 +13,6 @@ SHARE_HIDDEN = 0.15
 SHARE_NULL = 0.05
 SHARE_UNKNOWN = 0.03
 EMPTY_PAGES = 3
-LAG_SECONDS = 300.0
-LAG_ROWS = 2
 
 
 def _short(visit: Visit, fault: Chosen, sheet: Sheet) -> None:
@@ -30,11 +28,6 @@ def _empty(visit: Visit, fault: Chosen, sheet: Sheet) -> None:
     first = 1 + int(fault.draw("where", visit.identity) * free)
     if first <= visit.start // visit.limit < first + EMPTY_PAGES:
         sheet.rows = []
-
-
-def _lagging(visit: Visit, _fault: Chosen, sheet: Sheet) -> None:
-    if visit.start == 0 and visit.seconds < LAG_SECONDS:
-        sheet.drop(sheet.rows[LAG_ROWS:])
 
 
 def _unfollowed(visit: Visit, _fault: Chosen, sheet: Sheet) -> None:
@@ -53,9 +46,13 @@ def _blocked(visit: Visit, fault: Chosen, sheet: Sheet) -> None:
 
 
 def _seed_first(visit: Visit, _fault: Chosen, sheet: Sheet) -> None:
-    if visit.start == 0 and not sheet.single:
-        sheet.rows.insert(0, visit.fetch(f"/{visit.node}"))
-        sheet.raw += 1
+    if visit.cursor or sheet.envelope is None:
+        return
+    if len(sheet.rows) == visit.limit > 1:  # the thing itself takes the place of a row, which comes on the next page
+        sheet.drop(sheet.rows[:-1])
+        sheet.next_href = visit.href(visit.limit - 2, 0)
+    sheet.rows.insert(0, visit.fetch(f"/{visit.node}"))
+    sheet.raw += 1
 
 
 def _reordered(visit: Visit, fault: Chosen, sheet: Sheet) -> None:
@@ -82,7 +79,6 @@ def _drawn(visit: Visit, fault: Chosen, row: Any, share: float) -> bool:  # noqa
 
 ROWS: Mapping[str, Rewrite] = {
     "unfollows": _unfollowed,
-    "write-lag": _lagging,
     "access-filter": _blocked,
     "short-pages": _short,
     "empty-pages": _empty,

@@ -51,9 +51,11 @@ _ENVELOPE = (
         3, "short-pages", "15 % of a list's rows are cut away after the page was cut", "recorded; #55, #139, #439"
     ),
     Behaviour(4, "empty-pages", "three empty pages in a row in the middle of a list of five or more", "recorded; #439"),
-    Behaviour(5, "empty-last-page", "the last rows name a next page, which is empty and ends the list", "#485"),
+    Behaviour(5, "empty-last-page", "a last page that is full names a next one, which is empty", "#485"),
     Behaviour(6, "null-items", "5 % of a list's rows are null", "yt-dlp guards against it", probability=0.1),
-    Behaviour(6, "null-collection", "a list ends with a page whose collection is null", "yt-dlp guards against it"),
+    Behaviour(
+        6, "null-collection", "the same, and the collection of an empty last page is null", "yt-dlp guards against it"
+    ),
     _always(7, "renamed-limit", "limit comes back as page_size in next_href", "recorded"),
     Behaviour(
         7, "small-pages", "pages are cut at 10 rows, whatever limit asks for", "yt-dlp: /stream at 50", probability=1
@@ -68,10 +70,12 @@ _CURSORS = (
     Behaviour(
         12,
         "endless-offsets",
-        "past its end, or row 1000, a list goes on with empty pages",
+        "lists of more than 1,000 rows show 1,000, then empty pages without end",
         "#505",
         scope="offset-lists",
+        probability=1,
     ),
+    Behaviour(12, "endless-end", "the same past the end of any list", "harsher than #505", scope="offset-lists"),
     Behaviour(
         13, "dropped-access", "next_href loses access, show_tracks and linked_partitioning", "#40, #58", probability=0.5
     ),
