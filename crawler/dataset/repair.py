@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crawler.errors import StorageError
+from crawler.frontier.checks import damage
 from crawler.frontier.state import read_state
 from crawler.shards.files import Files
 from crawler.shards.recovery import recover
@@ -18,6 +19,9 @@ def repair(run: Path) -> list[str]:
     renaming that a kill interrupted is finished. Raises `ConfigError` when there is no run, `StorageError` when its
     frontier cannot be read.
     """
+    broken = next(damage(run / "frontier.sqlite"), None)
+    if broken:
+        return [f"nothing was repaired: {broken}"]
     shards = [Shard(*row) for row in read_state(run / "frontier.sqlite")["shards"]]
     with Files() as files:
         files.make_folder(run / "shards")

@@ -24,7 +24,7 @@ from crawler.dataset.ledgers import EdgeCheck, ListCheck, NodeCheck
 from crawler.dataset.lines import SHAPES
 from crawler.dataset.reader import OPEN, blocks, head, place_of
 from crawler.errors import ConfigError, StorageError
-from crawler.frontier.checks import damage
+from crawler.frontier.checks import UNREADABLE, damage
 from crawler.frontier.rows import ShardRow
 from crawler.frontier.state import read_state
 
@@ -105,7 +105,7 @@ def _pending(path: Path) -> tuple[_Pending, Counter[str]]:
             rows = connection.execute("SELECT relation, kind, node, body FROM listings").fetchall()
             log = connection.execute("SELECT kind, sum(count) FROM log WHERE fresh GROUP BY kind").fetchall()
         pending = {(name, kind, node): msgspec.json.decode(body)["distinct"] for name, kind, node, body in rows}
-    except (sqlite3.Error, msgspec.DecodeError, KeyError) as error:
+    except UNREADABLE as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
     return pending, Counter({kind: number for kind, number in log if kind not in NO_NODES})
 

@@ -19,6 +19,9 @@ from crawler.frontier.schema import SCHEMA, version_of
 
 TABLES = ("meta", "log", "position", "listings", "listing_pages", "counts", "shards", "totals")
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError)
+"""What reading a damaged frontier may raise."""
+
 _encode = msgspec.msgpack.Encoder().encode
 _crc32 = zlib.crc32
 
@@ -55,7 +58,7 @@ def damage(path: Path) -> Iterator[str]:
             if version_of(connection, path) == 1:
                 return
             yield from _tables(connection, path)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield damaged(path, str(error))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from crawler.errors import ConfigError, StorageError
+from crawler.frontier.checks import UNREADABLE
 from crawler.frontier.rows import shard_row
 from crawler.frontier.schema import version_of
 
@@ -28,7 +29,7 @@ def read_state(path: Path) -> dict[str, Any]:
         with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True, timeout=10)) as connection:
             version_of(connection, path)
             return _read(connection)
-    except (sqlite3.Error, msgspec.DecodeError) as error:
+    except UNREADABLE as error:
         message = f"{path} cannot be read: {error}"
         raise StorageError(message) from error
 

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from crawler.errors import StorageError
-from crawler.frontier.checks import all_whole, checked, damaged
+from crawler.frontier.checks import UNREADABLE, all_whole, checked, damaged
 from crawler.frontier.ids import IdSet, pack, unpack
 from crawler.frontier.rows import GIVEN_PAGE, Change, Listing, LogRow, Position, Progress, Run, ShardRow, shard_row
 from crawler.frontier.schema import check_version, script
@@ -154,7 +154,7 @@ class Frontier:
         assert self._reader is not None, "the frontier is not open"  # noqa: S101 - a bug, not a condition
         try:
             return list(await self._reader.execute_fetchall(sql, parameters))
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise StorageError(_sentence(self._path, error)) from error
 
     async def _write(self, statements: Iterable[tuple[str, list[Any]]]) -> None:
@@ -235,7 +235,7 @@ def _quoted(path: Path) -> str:
     return str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def _sentence(path: Path, error: sqlite3.Error) -> str:
+def _sentence(path: Path, error: Exception) -> str:
     if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
         return f"the disk is full: could not write {path}; free space and give the same command again"
     if isinstance(error, sqlite3.OperationalError):
