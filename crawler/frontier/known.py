@@ -82,9 +82,9 @@ class Known:
         return seen
 
     def undescribed(self, network: str, kind_name: str) -> Iterator[tuple[int, list[Id]]]:
-        """Yield (depth, ids) of the nodes of which nothing but the id is known."""
-        for (depth, _via, detail), ids in sorted(self.kind(network, kind_name).groups.items()):
-            if detail == "id" and ids:
+        """Yield (depth, ids) of the nodes of which no more than a stub is known: a nested object, or only the id."""
+        for (depth, _via, _detail), ids in sorted(self.kind(network, kind_name).groups.items()):
+            if ids:
                 yield depth, list(ids)
 
     def settle(self, network: str, kind_name: str, ids: Sequence[Id]) -> list[Run]:
