@@ -14,6 +14,9 @@ from crawler.transport.http import Http
 _SILENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 """Answers that may come from in front of the API, and so do not tell that the token is good."""
 
+_PATIENCE_SECONDS = 0.1
+"""A wait for a token that is shorter lets no crowd gather."""
+
 
 class Answer(Response, frozen=True):
     """A response, and when its request was sent, by `Gate.time`: a pause needs to know which event it belongs to."""
@@ -43,21 +46,40 @@ class Client:
         Raises what the network (`Transient`, `BadPage`) or the token (`Refused`, `Throttled`, `Transient`) raises, and
         whatever `before_send` raises.
         """
-        await self._gate.enter(request.family)
         if self._credentials is None:
+            await self._gate.enter(request.family)
             return await self._send(request, None)
-        authorization = await self._credentials.authorization(self._send)
+        authorization = await self._admitted(self._credentials, request.family)
         answer = await self._send(request, authorization)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             self._credentials.reject(authorization)
-            await self._gate.enter(request.family)
-            authorization = await self._credentials.authorization(self._send)
+            authorization = await self._admitted(self._credentials, request.family)
             answer = await self._send(request, authorization)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise Refused(f"a fresh token was rejected as well ({request.family})")
         if answer.status not in _SILENT and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._credentials.accept(authorization)
         return answer
+
+    async def _admitted(self, credentials: TokenOwner, family: str) -> str:
+        """Pass the gate, with a token.
+
+        Whoever waited while another fetched the token passes the gate once more: all of them would else leave at once.
+        """
+        fetches = False
+
+        async def send(request: Request) -> Answer:
+            nonlocal fetches
+            fetches = True
+            return await self._send(request)
+
+        await self._gate.enter(family)
+        arrived_seconds = self._gate.time()
+        authorization = await credentials.authorization(send)
+        if fetches or self._gate.time() - arrived_seconds < _PATIENCE_SECONDS:
+            return authorization
+        await self._gate.enter(family)
+        return await credentials.authorization(self._send)
 
     async def _send(self, request: Request, authorization: str | None = None) -> Answer:
         if self._before_send is not None:
