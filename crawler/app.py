@@ -38,6 +38,7 @@ from crawler.log import Log, open_log
 from crawler.model import Item, NodeId, Provider, Relation, Task
 from crawler.providers.oauth import OAuth
 from crawler.providers.soundcloud import SoundCloud, empty_data
+from crawler.sandbox.child import embedded
 from crawler.sandbox.faults.plan import parse_faults
 from crawler.seeds import NETWORK, Seed, parse, read_seeds
 from crawler.transport.client import Client
@@ -49,7 +50,6 @@ EXIT_DONE = 0
 EXIT_STOPPED = 3
 SEEDS_FOLDER = Path("seeds")
 _OWN_FILES = ("frontier.sqlite", "config.toml", "lock")
-_CHILD_SECONDS = 5.0
 _Result = TypeVar("_Result")
 
 
@@ -200,7 +200,7 @@ async def _crawl(plan: Plan) -> int:
         log = stack.enter_context(closing(open_log(plan.folder / "log.jsonl", plan.credentials)))
         config = plan.config
         if config.sandbox.enabled:
-            url = await stack.enter_async_context(_sandbox(config))
+            url = await stack.enter_async_context(embedded(config.sandbox))
             config = _pointed_at(config, url)
         try:
             return await _crawl_with(plan, config, log, clock)
@@ -238,6 +238,7 @@ async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) 
         provider = SoundCloud(config.soundcloud.base_url, config.dataset.keep)
         source = Source(provider, client, gate)
         run = Run(plan.folder, _settings(config, provider), {provider.name: source}, clock, random.random)
+        run.report = log.logger.warning
         runs.append(await stack.enter_async_context(run))
         await run.note_start()
         seeded = _seed(run, plan.seeds, provider.name)
@@ -341,33 +342,6 @@ async def _client(
         yield Client(http, gate, owner, before_send)
 
 
-@asynccontextmanager
-async def _sandbox(config: Config) -> AsyncIterator[str]:
-    """Start the embedded sandbox as a child that ends with this process, however it ends; give its base URL."""
-    section = config.sandbox
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "crawler", "sandbox", "--until-stdin-closes", "--port", "0"),
-        *("--world", section.world, "--users", str(section.users), "--seed", str(section.seed)),
-        *(("--faults", section.faults) if section.faults else ()),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert child.stdin is not None and child.stdout is not None, "pipes were asked for"  # noqa: S101, PT018
-    try:
-        line = await child.stdout.readline()
-        if not line:
-            message = f'the embedded sandbox did not start with the world "{section.world}"'
-            raise ConfigError(message)
-        yield line.decode().strip()
-    finally:
-        child.stdin.close()
-        try:
-            await asyncio.wait_for(child.wait(), _CHILD_SECONDS)
-        except TimeoutError:
-            child.kill()
-
-
 def _pointed_at(config: Config, url: str) -> Config:
     return replace(config, soundcloud=replace(config.soundcloud, base_url=url, token_url=f"{url}/oauth/token"))
 
@@ -376,7 +350,7 @@ async def _resolve(config: Config, seeds: Sequence[Seed]) -> list[tuple[str, str
     async with AsyncExitStack() as stack:
         if configuration.uses_sandbox(config, os.environ):
             config = replace(config, sandbox=replace(config.sandbox, enabled=True))
-            config = _pointed_at(config, await stack.enter_async_context(_sandbox(config)))
+            config = _pointed_at(config, await stack.enter_async_context(embedded(config.sandbox)))
         gate = _gate(config)
         client = await stack.enter_async_context(_client(config, _credentials(config), gate))
         provider = SoundCloud(config.soundcloud.base_url, config.dataset.keep)

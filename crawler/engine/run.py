@@ -19,12 +19,13 @@ from crawler.engine.ledger import Ledger
 from crawler.engine.sequencer import Rules, Sequencer
 from crawler.engine.supervisor import Ending, Supervisor
 from crawler.engine.worker import Crew, LimitReachedError, Source
-from crawler.errors import StorageError
+from crawler.errors import ProviderError, StorageError
 from crawler.frontier.known import Known
 from crawler.frontier.replay import replay
 from crawler.frontier.rows import ShardRow
 from crawler.frontier.store import Frontier, Start
 from crawler.model import Item, Relation
+from crawler.policy.retry import Decision
 from crawler.shards.files import Files
 from crawler.shards.recovery import recover
 from crawler.shards.writer import Compression, Shard, ShardWriter
@@ -66,6 +67,7 @@ _DISK = Disk()
 class Run:
     """One run folder, opened. Use `async with Run(...) as run`, then `await run.crawl()`.
 
+    `report` is called with an event and facts, for the log; nobody listens unless it is set before entering.
     `spent` returns the requests sent since the process started. Entering raises `StorageError` when committed bytes are
     missing, `ConfigError` when a later version wrote the frontier.
     """
@@ -80,6 +82,7 @@ class Run:
         disk: Disk = _DISK,
     ) -> None:
         self.recovered: list[str] = []
+        self.report: Callable[..., object] = lambda _event, **_facts: None
         self._folder = folder
         self._settings = settings
         self._sources = sources
@@ -145,7 +148,18 @@ class Run:
         lists = sum(number * len(self._settings.relations.get(kind, ())) for kind, number in nodes.items())
         return lists / sum(nodes.values()) if nodes else 1.0
 
-    def keep_unreadable(self, name: str, body: bytes, reason: str) -> None:
+    def failed(self, name: str, error: ProviderError, decision: Decision) -> None:
+        """Report a failed request and what is done about it."""
+        self.report(
+            "request failed",
+            page=name,
+            error=type(error).__name__,
+            reason=str(error),
+            then=type(decision).__name__,
+            delay_seconds=round(getattr(decision, "delay_seconds", 0.0), 1),
+        )
+
+    def unreadable(self, name: str, body: bytes, reason: str) -> None:
         """Keep an answer that nobody understands under `RUN/unreadable/`, with what was asked and what is wrong."""
         self._unreadable += 1
         folder = self._folder / "unreadable"
@@ -190,7 +204,7 @@ class Run:
             self._sources,
             self._clock,
             self._jitter,
-            self.keep_unreadable,
+            self,
             sets_bugs_aside=settings.sets_bugs_aside,
         )
 

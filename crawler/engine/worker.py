@@ -54,12 +54,23 @@ class LimitReachedError(Exception):
     """Raised by a client's budget instead of sending: the run has used up what it may."""
 
 
+class Witness(Protocol):
+    """Who is told of what goes wrong, so that a person can read it later."""
+
+    def failed(self, name: str, error: ProviderError, decision: retry.Decision) -> None:
+        """Note that the request for the page `name` failed, and what is done about it."""
+        ...
+
+    def unreadable(self, name: str, body: bytes, reason: str) -> None:
+        """Keep an answer that nobody understands. Raises `StorageError`."""
+        ...
+
+
 class Crew:
     """All workers of a crawl. `errors` counts failed requests by the name of the failure.
 
-    `jitter` returns a number from 0 up to 1 at each call. `unreadable` is called with a flight's name and the body of
-    an answer that nobody understands. `sets_bugs_aside`: an answer on which a parser fails, which is a bug of ours, is
-    kept and given up after `BUG_TRIES`, instead of ending the crawl.
+    `jitter` returns a number from 0 up to 1 at each call. `sets_bugs_aside`: an answer on which a parser fails, which is
+    a bug of ours, is kept and given up after `BUG_TRIES`, instead of ending the crawl.
     """
 
     def __init__(
@@ -68,7 +79,7 @@ class Crew:
         sources: Mapping[str, Source],
         clock: Clock,
         jitter: Callable[[], float],
-        unreadable: Callable[[str, bytes, str], None],
+        witness: Witness,
         *,
         sets_bugs_aside: bool = False,
     ) -> None:
@@ -77,7 +88,7 @@ class Crew:
         self._sources = sources
         self._clock = clock
         self._jitter = jitter
-        self._unreadable = unreadable
+        self._witness = witness
         self._sets_bugs_aside = sets_bugs_aside
 
     async def work(self) -> None:
@@ -101,7 +112,7 @@ class Crew:
             flight.land(Unsent(str(reached)))
         except ProviderError as error:
             if isinstance(error, BadPage) and response is not None:
-                self._unreadable(flight.name, response.body, str(error))
+                self._witness.unreadable(flight.name, response.body, str(error))
             self._failed(flight, source, getattr(response, "sent_at_seconds", None), error)
         else:
             if page is not None:
@@ -127,7 +138,7 @@ class Crew:
             asyncio.get_running_loop().call_later(BUG_SECONDS, self._again, flight)
             return
         what = f"a bug of the crawler: {type(bug).__name__}: {bug}"
-        self._unreadable(flight.name, body, f"{what}\n{''.join(traceback.format_exception(bug))}")
+        self._witness.unreadable(flight.name, body, f"{what}\n{''.join(traceback.format_exception(bug))}")
         retries = flight.tries + flight.pauses + flight.bugs - 1
         flight.land(Ended("failed", what, iso(self._clock.now()), retries, bug=True))
 
@@ -140,6 +151,7 @@ class Crew:
             jitter=self._jitter(),
             now_epoch_seconds=self._clock.epoch_seconds(),
         )
+        self._witness.failed(flight.name, error, decision)
         now = iso(self._clock.now())
         if isinstance(decision, retry.Finish):
             flight.land(Ended(decision.verdict, decision.reason, now, flight.tries + flight.pauses))
