@@ -3,8 +3,9 @@
 PYTHON ?= python3
 RUN ?= runs/first
 BIN := .venv/bin
+SEEDS ?= 1
 
-.PHONY: crawl test test-all lint bench-sandbox flips lock bench-certificates fuzz
+.PHONY: crawl test test-all lint bench-sandbox flips lock bench-certificates fuzz sim
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -31,6 +32,9 @@ fuzz: .venv/installed-test  ## feed the parsers whatever bytes find new ways thr
 
 flips: .venv/installed-test  ## damage runs ten thousand times; every damage must be found or without effect
 	$(BIN)/python -m tests.dataset.flips 10000
+
+sim: .venv/installed-test  ## simulate crawls on virtual time: make sim SEED=7, or SEED=0 SEEDS=1000
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS)
 
 bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
 	$(BIN)/python benchmarks/sandbox.py

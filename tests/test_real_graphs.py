@@ -26,6 +26,7 @@ def digest(run: Path, kind: str) -> list[str]:
     return sorted(hashlib.blake2b(msgspec.json.encode(record), digest_size=16).hexdigest() for record in records)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GRAPHS.is_dir(), reason=ABSENT)
 def test_levels_equal_the_oracles_beside_the_graphs() -> None:
     """The breadth-first levels that stand in for a missing oracle equal those of a graph that has one."""
