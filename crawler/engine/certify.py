@@ -24,7 +24,8 @@ def note_page(listing: Listing, page: Page, new_rows: int) -> int:
     progress.hidden += hidden
     progress.unread += page.unread
     progress.last_rows, progress.limit = shown, limit
-    progress.doubt = page.doubt or progress.doubt
+    if page.doubt is not None:
+        progress.doubt, progress.doubted_page = page.doubt, progress.pages
     if new_rows:
         progress.barren = progress.repeats = progress.barren_hidden = 0
     else:
@@ -86,7 +87,7 @@ def begin_look(listing: Listing, look: Look) -> None:
     progress = listing.progress
     progress.look, progress.look_limit = look.at, look.limit
     if look.at == "rows":
-        progress.looked_gap = _missing(listing)
+        progress.looked_gap = _missing(listing) or 0
 
 
 def end_look(listing: Listing, page: Page | None, new_rows: int) -> str | None:
@@ -102,6 +103,8 @@ def end_look(listing: Listing, page: Page | None, new_rows: int) -> str | None:
         return None
     if page is None:
         return None
+    if page.doubt is None and progress.doubted_page == progress.pages:
+        progress.doubt = None
     progress.visible += new_rows
     progress.last_rows += new_rows
     if page.next is None:

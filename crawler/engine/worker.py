@@ -69,8 +69,8 @@ class Witness(Protocol):
 class Crew:
     """All workers of a crawl. `errors` counts failed requests by the name of the failure.
 
-    `jitter` returns a number from 0 up to 1 at each call. `sets_bugs_aside`: an answer on which a parser fails, which is
-    a bug of ours, is kept and given up after `BUG_TRIES`, instead of ending the crawl.
+    `jitter` returns a number from 0 up to 1 at each call. `sets_bugs_aside`: an answer on which a parser fails, which
+    is a bug of ours, is kept and given up after `BUG_TRIES`, instead of ending the crawl.
     """
 
     def __init__(

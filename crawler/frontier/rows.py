@@ -61,9 +61,10 @@ class Progress(Struct):
     `rank` is the place of its next row, `barren` the number of pages in a row that showed nothing new, `repeats`
     those of them that showed rows, `barren_hidden` the rows they hid. `limit` is what the last page was cut at,
     `last_rows` what it showed, `mark` the farthest place (see `Page`). `chain` is the running hash of the cursors
-    followed. `look` tells what is being looked at a second time, `look_limit` how the page is cut then; `looks` counts
-    the looks, and what they brought is in `advertised_after` and `looked_gap`. `failed` and `told_missing` are what a
-    certificate says already, when the listing has one and is still to be read.
+    followed, `doubt` what was wrong with page `doubted_page`. `look` tells what is being looked at a second time,
+    `look_limit` how the page is cut then; `looks` counts the looks, and what they brought is in `advertised_after` and
+    `looked_gap`. `failed` and `told_missing` are what a certificate says already, when the listing has one and is
+    still to be read.
     """
 
     pages: int = 0
@@ -88,6 +89,7 @@ class Progress(Struct):
     mark: int | None = None
     chain: str | None = None
     doubt: str | None = None
+    doubted_page: int = 0
     advertised_after: int | None = None
     look: Literal["rows", "counts"] | None = None
     look_limit: int | None = None

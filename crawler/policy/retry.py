@@ -9,7 +9,7 @@
 
 In place means that the listing keeps its turn and its place in the order; set aside, it holds nobody back. An eighth,
 because storms on the social endpoints last from minutes to hours (soundcloud/api #264, #308): whatever the length of
-one, every list it hit is asked for again within 15 % of that length after its end, and in two hours not 40 times in all.
+one, every list it hit is asked for again within 15 % of that length after its end, and not 40 times in two hours.
 """
 
 from __future__ import annotations

@@ -137,7 +137,9 @@ def going_on(numbers: Advance) -> Judgement | None:
     return None if reason is None else Judgement("looped", reason, gap)
 
 
-def _without_count(numbers: Numbers) -> Judgement:
+def _without_count(numbers: Numbers) -> Judgement | Look:
+    if numbers.doubt is not None and numbers.limit is not None and numbers.looked_gap is None:
+        return Look("rows", numbers.limit)
     if numbers.unread:
         return Judgement("short", _unread(numbers.unread), numbers.unread)
     if numbers.doubt is not None:

@@ -135,6 +135,8 @@ class SoundCloud:
             page.own = len(items) - len(page.items)
         if relation.paging != "none":
             page.asked = task.limit or (limit_of(task.cursor) if task.cursor else None) or self._page_limit
+            if answer.bare and relation.to_kind != "web_profile" and (task.cursor or len(answer.rows) >= page.asked):
+                page.doubt = "the service sent an array without a link where a page was asked for"
             if answer.next_href is not None:
                 page.next, page.limit, page.mark = next_page(answer.next_href)
         return page

@@ -56,13 +56,14 @@ class RawBody(Struct):
 class Answer(NamedTuple):
     """A body read: its rows (None for those that cannot be), its link, and for `raw` the objects as served.
 
-    `doubt` says why the rows may not be all.
+    `doubt` says why the rows may not be all; `bare` tells that they came without an envelope.
     """
 
     rows: list[Any]
     next_href: object
     served: list[Any] | None
     doubt: str | None = None
+    bare: bool = False
 
 
 class Unreadable(ValueError):  # noqa: N818 - turned into BadPage where the endpoint is known
@@ -116,7 +117,7 @@ class Shape:
 
     def _answer(self, page: Any) -> Answer:  # noqa: ANN401 - an envelope or a list
         if isinstance(page, list):
-            return Answer(page, None, None)
+            return Answer(page, None, None, bare=True)
         if page.collection is UNSET:
             raise Unreadable(_NO_LIST)
         return Answer(page.collection or [], page.next_href, None, _doubt(page.collection))
@@ -129,7 +130,8 @@ class Shape:
         rows = [self.read(thing) for thing in served or ()]
         if any(isinstance(thing, dict) for thing in served or ()) and not any(rows):
             raise Unreadable("no row of the page has the types that are known")
-        return Answer(rows, envelope.get("next_href"), served if self.keep == "raw" else None, _doubt(served))
+        kept_raw = served if self.keep == "raw" else None
+        return Answer(rows, envelope.get("next_href"), kept_raw, _doubt(served), bare=isinstance(page, list))
 
     def read_object(self, body: bytes) -> tuple[Row | None, dict[str, Any] | None]:
         """Read a single object, and return it as served too when the level is `raw`. Raises msgspec's errors."""
