@@ -19,8 +19,8 @@ QUOTAS = (
         43200.0,
     ),
 )
-SAFE_USES = 20
-"""So that a client that was just given a token, and asks with it once more, does not take itself for refused."""
+SAFE_USES = 100
+"""A client with many workers sends many requests with a token that it just got, and a second 401 ends its day."""
 _INVALID_GRANT = Reply(401, JSON, b'{"error":"invalid_grant"}')
 
 

@@ -190,7 +190,7 @@ _CREDENTIALS = (
         "#124, #125",
         "fault",
         "data",
-        0.01,
+        0.001,
         "visit",
     ),
     _always(30, "single-use-refresh", "a refresh token works once, then invalid_grant", "#169, #173"),
