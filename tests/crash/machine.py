@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterable, Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -221,7 +222,7 @@ class FaultyFrontier(Frontier):
     """The database of one process. Its operations: to be opened, to be read, and each transaction."""
 
     def __init__(self, path: Path, machine: Machine, platter: Platter) -> None:
-        super().__init__(path)
+        super().__init__(path, connect)  # type: ignore[arg-type] - as much of it as is needed
         self._machine = machine
         self._platter = platter
 
@@ -262,5 +263,32 @@ class FaultyFrontier(Frontier):
 
     async def _remember(self) -> None:
         """Keep this state of the database, for a power cut that leaves nothing newer."""
-        assert self._writer is not None
-        self._platter.commits.append(await self._writer._execute(self._writer._conn.serialize))
+        assert isinstance(self._writer, Connection)
+        self._platter.commits.append(self._writer.real.serialize())
+
+
+class Connection:
+    """What the frontier uses of `aiosqlite.Connection`, without a thread: so a crawl has one order of events."""
+
+    def __init__(self, real: sqlite3.Connection) -> None:
+        self.real = real
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
+        return self.real.execute(sql, parameters)
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> sqlite3.Cursor:
+        return self.real.executemany(sql, rows)
+
+    async def executescript(self, sql: str) -> sqlite3.Cursor:
+        return self.real.executescript(sql)
+
+    async def execute_fetchall(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        return self.real.execute(sql, parameters).fetchall()
+
+    async def close(self) -> None:
+        self.real.close()
+
+
+async def connect(path: Path | str, **how: Any) -> Connection:  # noqa: ANN401 - the arguments of sqlite3.connect
+    """Open the database."""
+    return Connection(sqlite3.connect(path, **how))

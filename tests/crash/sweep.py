@@ -1,7 +1,8 @@
 """The sweep: a small crawl in which the k-th operation on the disk goes wrong, for every k, and again in its recovery.
 
 A case is a list of faults, one for each start, each followed by what a power cut left; then the crawl is given once
-more, undisturbed, and must end with the records of the crawl that never was disturbed.
+more, undisturbed, and must end with the records of the crawl that never was disturbed. Everything runs without a thread
+on a virtual loop, so the k-th operation of a crawl is the same one every time, and none is left out.
 """
 
 from __future__ import annotations
@@ -9,54 +10,73 @@ from __future__ import annotations
 import hashlib
 import random
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crawler.dataset.reader import records
 from crawler.errors import StorageError
 from crawler.frontier.state import read_state
-from tests.crash.machine import Aftermath, Fault, Kind, Machine, Platter
+from tests.crash.machine import Aftermath, Fault, Machine, Platter
 from tests.engine.toy import ToyClient, World, crawl, settings
+from tests.simulation.loop import VirtualLoop
 
-WORLD = World(1, 8, 5)
 SEEDS = [3]
+SHARD_BYTES_MAX = 400
+THREAD_SECONDS = 3e-6
+"""How long the work of a thread takes: three turns of the loop, so that commits of one page and of several occur."""
 TIMES = {"observed_at", "first_at", "last_at"}
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+
 Records = dict[str, list[dict[str, Any]]]
 Disturbance = tuple[Fault, Aftermath]
 
 
-async def attempt(platter: Platter, machine: Machine) -> bool:
+class Truth(NamedTuple):
+    """A crawl that nothing disturbs: its world, its records and its operations on the disk."""
+
+    world: World
+    records: Records
+    operations: list[str]
+
+
+def attempt(platter: Platter, machine: Machine, world: World) -> bool:
     """Start or resume the crawl; return whether it finished. Anything but a `StorageError` is raised."""
-    chosen = settings(workers=4, shard_bytes_max=400)
+    chosen = settings(workers=4, shard_bytes_max=SHARD_BYTES_MAX)
+    loop = VirtualLoop(0.0, lambda: THREAD_SECONDS)
     try:
-        ending = await crawl(platter.folder, ToyClient(WORLD, 1), SEEDS, chosen, platter.disk(machine))
+        ending = loop.run_until_complete(
+            crawl(platter.folder, ToyClient(world, 1), SEEDS, chosen, platter.disk(machine))
+        )
     except StorageError:
         if not machine.hit:
             raise
         return False
+    finally:
+        loop.close()
     return ending.finished
 
 
-async def undisturbed() -> tuple[Records, list[str]]:
-    """Return the records of the crawl that nothing disturbs, and its operations."""
-    with tempfile.TemporaryDirectory() as folder:
+def undisturbed(world: World) -> Truth:
+    """Crawl a world once, undisturbed."""
+    with _folder() as folder:
         platter, machine = Platter(Path(folder) / "run"), Machine()
-        assert await attempt(platter, machine)
-        return everything(platter.folder), machine.operations
+        assert attempt(platter, machine, world)
+        return Truth(world, everything(platter.folder), machine.operations)
 
 
-async def disturbed(disturbances: Sequence[Disturbance]) -> tuple[Records, list[Machine]]:
-    """Crawl with a fault in each of the first starts, then without; return the records and the disturbed starts."""
-    with tempfile.TemporaryDirectory() as folder:
+def disturbed(disturbances: Sequence[Disturbance], truth: Truth) -> list[Machine]:
+    """Crawl with a fault in each of the first starts, then without, and compare; return the disturbed starts."""
+    with _folder() as folder:
         platter, machines = Platter(Path(folder) / "run"), []
         for fault, aftermath in disturbances:
             machines.append(Machine(fault))
-            await attempt(platter, machines[-1])
+            attempt(platter, machines[-1], truth.world)
             platter.power_cut(aftermath, random.Random(repr((fault, aftermath))))
-        assert await attempt(platter, Machine())
-        return everything(platter.folder), machines
+        assert attempt(platter, Machine(), truth.world)
+        compare(everything(platter.folder), truth.records, machines, f"{disturbances}")
+        return machines
 
 
 def everything(run: Path) -> Records:
@@ -71,27 +91,27 @@ def everything(run: Path) -> Records:
     }
 
 
-async def every_operation(kind: Kind, aftermath: Aftermath, truth: Records) -> AsyncIterator[str]:
-    """Let each operation of the crawl go wrong once, in a crawl of its own; yield what each was."""
-    for k in count(1):
-        found, machines = await disturbed([(Fault(k, kind), aftermath)])
-        compare(found, truth, machines, f"{kind}, then {aftermath}")
-        if not machines[0].hit:
-            return
-        yield machines[0].operations[k - 1]
+def every_operation(disturbances: Iterator[Disturbance], truth: Truth) -> Iterator[str]:
+    """Let each operation of the crawl go wrong once, in a crawl of its own; yield what each was.
+
+    Of a disturbance that is drawn only the kind and the aftermath count.
+    """
+    for k, name in enumerate(truth.operations, 1):
+        fault, aftermath = next(disturbances)
+        (machine,) = disturbed([(fault._replace(at=k), aftermath)], truth)
+        assert machine.hit
+        assert machine.operations[k - 1] == name
+        yield name
 
 
-async def every_recovery(
-    first: Disturbance, kinds: Iterator[Kind], aftermaths: Iterator[Aftermath], truth: Records
-) -> AsyncIterator[str]:
+def every_recovery(first: Disturbance, disturbances: Iterator[Disturbance], truth: Truth) -> Iterator[str]:
     """After a first fault, let each operation of the recovery go wrong once; yield what each was."""
     for j in count(1):
-        second = Fault(j, next(kinds)), next(aftermaths)
-        found, machines = await disturbed([first, second])
-        compare(found, truth, machines, f"{first}, then {second}")
-        if not machines[1].hit or not recovering(machines[1]):
+        fault, aftermath = next(disturbances)
+        machine = disturbed([first, (fault._replace(at=j), aftermath)], truth)[1]
+        if not machine.hit or not recovering(machine):
             return
-        yield machines[1].operations[j - 1]
+        yield machine.operations[j - 1]
 
 
 def recovering(machine: Machine) -> bool:
@@ -99,9 +119,14 @@ def recovering(machine: Machine) -> bool:
     return not any(name.startswith(("append", "commit")) for name in machine.operations)
 
 
-def compare(found: Records, truth: Records, machines: Sequence[Machine], what: str) -> None:
+def compare(found: Records, wanted: Records, machines: Sequence[Machine], what: str) -> None:
     """Fail, with the operations that went wrong, when the records are not those of the undisturbed crawl."""
-    if found != truth:
+    if found != wanted:
         where = [f"{machine.operations[-1]} ({len(machine.operations)})" for machine in machines]
-        lines = {kind: (len(found[kind]), len(truth[kind])) for kind in truth}
+        lines = {kind: (len(found[kind]), len(wanted[kind])) for kind in wanted}
         raise AssertionError(f"{what}, at {where}: the records differ; lines found and wanted: {lines}")
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder in memory where there is one: what is not synced is played, so no disk is needed."""
+    return tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
