@@ -9,6 +9,7 @@
         Gone                  a fact: the node does not exist               404, 410
         Denied                a fact: the node may not be read              403 with an empty body, private
         BadPage               an answer nobody understands                  its body is kept
+      Spent                   nobody: stop until its date                   budgets and quotas  exit 3
       StorageError            nobody: stop; the next start recovers         exit 5
 
 Anything else that is raised is a bug: it propagates, names its task, and ends the process with exit 1.
@@ -72,6 +73,19 @@ class Denied(ProviderError):  # noqa: N818
 
 class BadPage(ProviderError):  # noqa: N818
     """The answer is neither a page nor a known failure; it never becomes records with holes, nor an end of list."""
+
+
+class Spent(CrawlerError):  # noqa: N818
+    """A budget of ours, or a quota of the service's, is used up: nothing more is asked before its date.
+
+    `until_epoch_seconds` is when it may go on, None when nobody can tell or when somebody must raise a limit.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, until_epoch_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.until_epoch_seconds = until_epoch_seconds
 
 
 class StorageError(CrawlerError):

@@ -40,9 +40,10 @@ class Postponed(Struct, frozen=True):
 
 
 class Unsent(Struct, frozen=True):
-    """The request was never sent, because a limit of the run is reached."""
+    """The request was not sent, or not answered for a limit's sake; `until_epoch_seconds` is when that may change."""
 
     reason: str
+    until_epoch_seconds: float | None = None
 
 
 class Skipped(Struct, frozen=True):

@@ -18,8 +18,8 @@ from crawler.engine.feeder import Feeder, window_of
 from crawler.engine.ledger import Ledger
 from crawler.engine.sequencer import Rules, Sequencer
 from crawler.engine.supervisor import Ending, Supervisor
-from crawler.engine.worker import Crew, LimitReachedError, Source
-from crawler.errors import ProviderError, StorageError
+from crawler.engine.worker import Crew, Source
+from crawler.errors import ProviderError, Spent, StorageError
 from crawler.frontier.known import Known
 from crawler.frontier.replay import replay
 from crawler.frontier.rows import ShardRow
@@ -137,10 +137,10 @@ class Run:
         return sum(source.client.requests for source in self._sources.values())
 
     def keep_budget(self) -> None:
-        """Be called before each request is sent. Raises `LimitReachedError` when the run has had all it may."""
+        """Be called before each request is sent. Raises `Spent` when the run has had all it may."""
         if self._requests_left() <= 0:
             message = f"max_requests = {self._settings.requests_max} is reached"
-            raise LimitReachedError(message)
+            raise Spent(message)
 
     def lists_per_node(self) -> float:
         """Return how many listings a known node has, on average."""

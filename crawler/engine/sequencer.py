@@ -31,12 +31,13 @@ class Rules(Struct, frozen=True):
 
 
 class Sequencer:
-    """Runs until nothing is left to do, or a limit is reached."""
+    """Runs until nothing is left to do, or a limit is reached; `until_epoch_seconds` is its date, if that is known."""
 
     def __init__(
         self, feeder: Feeder, backlog: Backlog, ledger: Ledger, committer: Committer, clock: Clock, rules: Rules
     ) -> None:
         self.nodes = 0
+        self.until_epoch_seconds: float | None = None
         self.waiting: list[tuple[float, int, Listing]] = []
         self._feeder = feeder
         self._backlog = backlog
@@ -88,6 +89,7 @@ class Sequencer:
                 self._feeder.dispatch(flight)
             outcome = await flight.outcome
             if isinstance(outcome, Unsent):
+                self.until_epoch_seconds = outcome.until_epoch_seconds
                 return outcome.reason
             self._apply(flight, outcome)
             if self._rules.nodes_max is not None and self.nodes >= self._rules.nodes_max:

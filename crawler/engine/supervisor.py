@@ -23,10 +23,11 @@ DRAIN_SECONDS = 10.0
 
 
 class Ending(Struct, frozen=True):
-    """How a crawl ended: `reason` is None when all is done."""
+    """How a crawl ended: `reason` is None when all is done, `until_epoch_seconds` a limit's date, if known."""
 
     reason: str | None
     by_signal: bool = False
+    until_epoch_seconds: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -76,7 +77,7 @@ class Supervisor:
         await commits
         if sequence.cancelled():
             return Ending("by a second signal, without waiting for answers", by_signal=True)
-        return Ending(sequence.result(), by_signal=bool(self._signals))
+        return Ending(sequence.result(), bool(self._signals), self._sequencer.until_epoch_seconds)
 
     def _signalled(self) -> None:
         self._signals += 1

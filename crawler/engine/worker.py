@@ -13,7 +13,7 @@ from msgspec import Struct
 from crawler.clock import Clock, iso
 from crawler.engine.feeder import Feeder
 from crawler.engine.flight import Ended, Flight, Landed, Postponed, Unsent
-from crawler.errors import BadPage, ProviderError, Throttled
+from crawler.errors import BadPage, ProviderError, Spent, Throttled
 from crawler.model import Page, Provider, Request, Response
 from crawler.policy import retry
 
@@ -28,7 +28,7 @@ class Client(Protocol):
     requests: int
 
     async def ask(self, request: Request) -> Response:
-        """Send a request and return its answer, whatever its status. Raises `ProviderError`."""
+        """Send a request and return its answer, whatever its status. Raises `ProviderError`, or `Spent` unsent."""
         ...
 
 
@@ -48,10 +48,6 @@ class Source(Struct):
     provider: Provider
     client: Client
     gate: Gate
-
-
-class LimitReachedError(Exception):
-    """Raised by a client's budget instead of sending: the run has used up what it may."""
 
 
 class Witness(Protocol):
@@ -108,8 +104,8 @@ class Crew:
         try:
             response = await source.client.ask(request)
             page = self._parse(source, flight, response)
-        except LimitReachedError as reached:
-            flight.land(Unsent(str(reached)))
+        except Spent as spent:
+            flight.land(Unsent(str(spent), spent.until_epoch_seconds))
         except ProviderError as error:
             if isinstance(error, BadPage) and response is not None:
                 self._witness.unreadable(flight.name, response.body, str(error))
@@ -122,7 +118,7 @@ class Crew:
         """Return the page; None when our own code failed on it and that is not to end the crawl."""
         try:
             return source.provider.parse(flight.task, response)
-        except ProviderError:
+        except (ProviderError, Spent):
             raise
         except Exception as bug:
             if not self._sets_bugs_aside:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from crawler.errors import Refused
+from crawler.errors import Refused, Spent
 from crawler.model import Request, Response
+from crawler.policy.quota import Quota, Wait
 from crawler.transport.credentials import TokenOwner
 from crawler.transport.gate import Gate
-from crawler.transport.http import Http
+from crawler.transport.http import TOKEN_FAMILY, Http
 
 _SILENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 """Answers that may come from in front of the API, and so do not tell that the token is good."""
@@ -28,23 +30,33 @@ class Client:
     """Sends for one source, and interprets nothing but the 401.
 
     `requests` counts every request sent, for tokens too. `before_send` is called before each of them and may raise, for
-    budgets. Without `credentials` requests go without a token.
+    budgets. Without `credentials` requests go without a token. `quota` is told every answer that is not a token's, and
+    `epoch_seconds` is our clock for it.
     """
 
     def __init__(
-        self, http: Http, gate: Gate, credentials: TokenOwner | None, before_send: Callable[[], None] | None = None
+        self,
+        http: Http,
+        gate: Gate,
+        credentials: TokenOwner | None,
+        before_send: Callable[[], None] | None = None,
+        quota: Quota | None = None,
+        epoch_seconds: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
         self._gate = gate
         self._credentials = credentials
         self._before_send = before_send
+        self._quota = quota
+        self._epoch_seconds = epoch_seconds
+        self._spent: Spent | None = None
         self.requests = 0
 
     async def ask(self, request: Request) -> Answer:
         """Wait for the gate, send, and return the answer; after a 401 once more, with a fresh token.
 
         Raises what the network (`Transient`, `BadPage`) or the token (`Refused`, `Throttled`, `Transient`) raises, and
-        whatever `before_send` raises.
+        whatever `before_send` raises; `Spent` when an earlier answer said that the quota is used up.
         """
         if self._credentials is None:
             await self._gate.enter(request.family)
@@ -82,9 +94,20 @@ class Client:
         return await credentials.authorization(self._send)
 
     async def _send(self, request: Request, authorization: str | None = None) -> Answer:
+        if self._spent is not None:
+            raise Spent(str(self._spent), until_epoch_seconds=self._spent.until_epoch_seconds)
         if self._before_send is not None:
             self._before_send()
         self.requests += 1
         sent_at_seconds = self._gate.time()
         response = await self._http.send(request, authorization=authorization)
+        if self._quota is not None and request.family != TOKEN_FAMILY:
+            self._heed(self._quota.note(response, self._epoch_seconds()), sent_at_seconds)
         return Answer(response.status, response.headers, response.body, sent_at_seconds)
+
+    def _heed(self, follows: Wait | Spent | None, sent_at_seconds: float) -> None:
+        """Do what an answer's headers ask for; the answer itself was paid for, and is used."""
+        if isinstance(follows, Spent):
+            self._spent = follows
+        elif follows is not None:
+            self._gate.pause(follows.delay_seconds, reason=follows.reason, sent_at_seconds=sent_at_seconds, named=True)

@@ -13,8 +13,8 @@ import msgspec
 
 from crawler.engine.run import Disk, Run, Settings
 from crawler.engine.supervisor import Ending
-from crawler.engine.worker import LimitReachedError, Source
-from crawler.errors import Gone, Transient
+from crawler.engine.worker import Source
+from crawler.errors import Gone, Spent, Transient
 from crawler.model import Item, Page, Relation, Request, Response, Task
 from crawler.transport.gate import Gate
 
@@ -117,7 +117,7 @@ class ToyClient:
     async def ask(self, request: Request) -> Response:
         """Answer a request."""
         if self._requests_max is not None and self.requests >= self._requests_max:
-            raise LimitReachedError("max_requests is reached")
+            raise Spent("max_requests is reached")
         self.requests += 1
         self.asked.append(request.url)
         for _ in range(self._chance.randrange(6)):

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 
 from crawler.engine.run import Disk, Run
 from crawler.engine.supervisor import Ending
-from crawler.engine.worker import LimitReachedError, Source
-from crawler.errors import Refused, StorageError
+from crawler.engine.worker import Source
+from crawler.errors import Refused, Spent, StorageError
 from crawler.frontier.store import Frontier
 from crawler.model import Item
 from crawler.providers.oauth import OAuth
@@ -220,7 +220,7 @@ class Simulation:
         def within_budget() -> None:
             allowed = self.requests.allowed
             if allowed is not None and runs and runs[0].committer.requests >= allowed:
-                raise LimitReachedError(f"max_requests = {allowed} is reached")
+                raise Spent(f"max_requests = {allowed} is reached")
 
         gate = Gate(plan.requests_per_second)
         owner = TokenOwner(OAuth("client", "secret", TOKEN_URL).exchange, clock)
