@@ -40,6 +40,7 @@ from crawler.providers.oauth import OAuth
 from crawler.providers.soundcloud import SoundCloud, empty_data
 from crawler.sandbox.child import embedded
 from crawler.sandbox.faults.plan import parse_faults
+from crawler.sandbox.limits import parse_limits
 from crawler.seeds import NETWORK, Seed, parse, read_seeds
 from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
@@ -164,6 +165,7 @@ def _plan(run: Path, config: Config, texts: Sequence[str], files: Sequence[Path]
         raise ConfigError(message)
     if config.sandbox.enabled:
         parse_faults(config.sandbox.faults)
+        parse_limits(";".join(config.sandbox.limits))
     return Plan(run, config, seeds, _credentials(config))
 
 

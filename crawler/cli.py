@@ -160,8 +160,15 @@ def recheck(run: Path, verdict: str) -> None:
 @click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--until-stdin-closes", is_flag=True, help="End when standard input is closed, for use by programs.")
 @click.option("--faults", metavar="NAME[:P][@FAMILY],...", help="What goes wrong: see docs/sandbox.md.")
+@click.option(
+    "--limits",
+    default="",
+    metavar="LIMIT;LIMIT...",
+    help="What it refuses beyond: bucket:50/s,burst=10,retry_after=5 · sliding:600/10m · fixed:27500/1h · "
+    "waf:10/s,block=60 · tokens; options family= from= until= retry_after= form=. See docs/sandbox.md.",
+)
 @click.option("--list-faults", is_flag=True, help="Show every fault, and where it was seen.")
-def sandbox(*, list_faults: bool, **options: Any) -> None:  # noqa: ANN401 - as `serve.run` takes them
+def sandbox(*, list_faults: bool, faults: str | None, limits: str, **options: Any) -> None:  # noqa: ANN401 - as `serve.run` takes them
     """Serve a local world that speaks SoundCloud's API, to try things on.
 
     \b
@@ -169,6 +176,7 @@ def sandbox(*, list_faults: bool, **options: Any) -> None:  # noqa: ANN401 - as 
       crawler sandbox --port 8070
       crawler sandbox --world shared/graphs/ego-twitter
       crawler sandbox --faults short-pages,storm:0.9@users/followers
+      crawler sandbox --limits "bucket:50/s,burst=10,retry_after=5;tokens"
     """  # noqa: D301
     from crawler.sandbox import serve
     from crawler.sandbox.faults.plan import listed
@@ -176,7 +184,7 @@ def sandbox(*, list_faults: bool, **options: Any) -> None:  # noqa: ANN401 - as 
     if list_faults:
         click.echo(listed())
     else:
-        serve.run(**options)
+        serve.run(**options, conditions=serve.Conditions(faults, limits))
 
 
 @cli.command(short_help="Ask which node is behind a soundcloud.com URL.")

@@ -113,7 +113,8 @@ class Sandbox(_Section, frozen=True):
     """[sandbox]: the embedded service. `enabled` absent means: exactly when no client id is set; see `uses_sandbox`.
 
     `world` is "synthetic" (`users` users computed from `seed`) or the path of a folder of edge lists. `faults` makes a
-    bad day, as "short-pages,storm:0.9@users/followers"; `crawler sandbox --list-faults` shows what there is.
+    bad day, as "short-pages,storm:0.9@users/followers"; `crawler sandbox --list-faults` shows what there is. `limits`
+    are what it refuses beyond, as "bucket:50/s,burst=10"; see docs/sandbox.md.
     """
 
     enabled: bool | None = None
@@ -121,6 +122,7 @@ class Sandbox(_Section, frozen=True):
     users: Positive = 400
     seed: Depth = 1
     faults: str = ""
+    limits: tuple[str, ...] = ()
 
 
 class Shards(_Section, frozen=True):

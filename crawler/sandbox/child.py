@@ -24,6 +24,7 @@ async def embedded(section: Sandbox) -> AsyncIterator[str]:
         *(sys.executable, "-m", "crawler", "sandbox", "--until-stdin-closes", "--port", "0"),
         *("--world", section.world, "--users", str(section.users), "--seed", str(section.seed)),
         *(("--faults", section.faults) if section.faults else ()),
+        *(("--limits", ";".join(section.limits)) if section.limits else ()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,

@@ -9,11 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crawler.errors import ConfigError
 from crawler.sandbox.faults.plan import parse_faults
 from crawler.sandbox.folder import FolderWorld
+from crawler.sandbox.limits import parse_limits
 from crawler.sandbox.service import TOKEN_PATH, Sandbox
 from crawler.sandbox.synthetic import LARGEST_USERS, SyntheticWorld
 from crawler.sandbox.wire import Connection
@@ -22,6 +23,16 @@ from crawler.sandbox.world import World
 SYNTHETIC = "synthetic"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_USERS = 10_000
+
+
+class Conditions(NamedTuple):
+    """What makes a world hard to crawl: faults (see `faults.plan.parse_faults`) and limits (see `limits`), as text."""
+
+    faults: str | None = None
+    limits: str = ""
+
+
+FAIR = Conditions()
 
 
 def open_world(world: str | Path, users: int = DEFAULT_USERS, seed: int = 0) -> World:
@@ -67,14 +78,15 @@ def run(
     host: str = DEFAULT_HOST,
     port: int = 0,
     until_stdin_closes: bool = False,
-    faults: str | None = None,
+    conditions: Conditions = FAIR,
 ) -> None:
     """Serve until SIGINT, SIGTERM or, when asked, the end of standard input; the first line printed is the base URL.
 
-    `faults` is what goes wrong, as `faults.plan.parse_faults` reads it. Raises `ConfigError`.
+    Raises `ConfigError`.
     """
-    plan = None if faults is None else parse_faults(faults, seed)
-    sandbox = Sandbox(open_world(world, users, seed), seed=seed, faults=plan)
+    plan = None if conditions.faults is None else parse_faults(conditions.faults, seed)
+    rules = parse_limits(conditions.limits)
+    sandbox = Sandbox(open_world(world, users, seed), seed=seed, faults=plan, limits=rules)
 
     def ready(url: str) -> None:
         print(url, flush=True)  # noqa: T201 - the answer to the command

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from crawler.sandbox.faults.book import Account
 from crawler.sandbox.faults.layer import FaultyDialect
 from crawler.sandbox.faults.plan import Plan
+from crawler.sandbox.limits import Limit, LimitedDialect, Rule
 from crawler.sandbox.official import OfficialDialect
 from crawler.sandbox.reply import JSON, Dialect, Reply, read_call
 from crawler.sandbox.tally import Tally
@@ -27,7 +28,8 @@ class Sandbox:
 
     `token_seconds` is how long a token is valid, `now` the clock for tokens and for the requests per second (seconds,
     never going back); tokens follow from `seed`. With `faults` (see `faults.plan.parse_faults`) it has a bad day and
-    keeps an account of every list; `epoch` is then the date, in seconds since 1970, for the reset times it names.
+    keeps an account of every list; `epoch` is then the date, in seconds since 1970, for the reset times it names. With
+    `limits` (see `limits.parse_limits`) it refuses what comes too fast.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Sandbox:
         now: Callable[[], float] = time.monotonic,
         faults: Plan | None = None,
         epoch: Callable[[], float] = time.time,
+        limits: Sequence[Rule] = (),
     ) -> None:
         self.world = world
         self._tokens = Tokens(seed, token_seconds, now)
@@ -47,12 +50,15 @@ class Sandbox:
         self._faulty: FaultyDialect | None = None
         if faults is not None:
             self._dialect = self._faulty = FaultyDialect(self._dialect, world, faults, now, epoch)
+        self._limited: LimitedDialect | None = None
+        if limits:
+            self._dialect = self._limited = LimitedDialect(self._dialect, limits, now, epoch)
 
     def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Answer one request. `target` is path and query, header names are in lower case."""
         call = read_call(method, target, headers, body)
         if call.path == REPORT_PATH:
-            return Reply(200, JSON, self._tally.report(self.world.name, self._tokens.exchanged))
+            return Reply(200, JSON, self._tally.report(self.world.name, self._tokens.exchanged, self._limits()))
         if call.path == LISTS_PATH:
             lists = {name: account._asdict() for name, account in self.lists().items()}
             return Reply(200, JSON, json.dumps(lists).encode())
@@ -60,6 +66,14 @@ class Sandbox:
         reply = route.answer(call)
         self._tally.count(route.family, reply.status)
         return reply
+
+    @property
+    def limits(self) -> list[Limit]:
+        """Return the limits at work, with what they saw."""
+        return [] if self._limited is None else self._limited.limits
+
+    def _limits(self) -> list[dict[str, object]]:
+        return [] if self._limited is None else self._limited.report()
 
     def lists(self) -> dict[str, Account]:
         """Return what was served of each list, by its name ("users/12/followers"); nothing without `faults`."""

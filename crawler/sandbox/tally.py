@@ -26,7 +26,7 @@ class Tally:
         self._in_second += 1
         self._peak = max(self._peak, self._in_second)
 
-    def report(self, world: str, exchanged: Counter[str]) -> bytes:
+    def report(self, world: str, exchanged: Counter[str], limits: list[dict[str, object]]) -> bytes:
         """Return all of it as JSON."""
         families: dict[str, dict[str, int]] = {}
         for (family, status), number in sorted(self._requests.items()):
@@ -37,5 +37,6 @@ class Tally:
             "total": self._requests.total(),
             "peak_per_second": self._peak,
             "tokens": dict(exchanged),
+            "limits": limits,
         }
         return json.dumps(report).encode()

@@ -59,6 +59,14 @@ _STATIC: Mapping[str, Reply] = {
     "text-503": Reply(503, TEXT, b"upstream connect error or disconnect/reset before headers. reset reason: overflow"),
     "text-504": Reply(504, TEXT, b"upstream request timeout"),
 }
+REFUSALS: Mapping[str, Reply] = {
+    "long": _STATIC["throttled-long"],
+    "gateway": _STATIC["throttled-gateway"],
+    "edge": _STATIC["throttled-edge"],
+    "short": _TOKENS,
+    "blocked": BLOCKED,
+}
+"""How a limit may refuse without a date; the fifth form of a 429, with one, is `over_quota`."""
 _STORM = (
     *(_STATIC[name] for name in ("text-504", "html-502", "text-503")),
     edge_page(504, "CloudFront attempted to establish a connection with the origin, but could not."),
