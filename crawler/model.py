@@ -142,7 +142,8 @@ class Certificate(Struct, kw_only=True):
     `visible` counts the rows that this reading showed, each once: those that gave an edge, those that could not be read
     (`unread`: null, or of an unknown kind), and the node itself among its relatives. `hidden` counts the rows that the
     service cut away, `duplicates` those dropped because this reading had shown them before; the three are all rows that
-    the service served. `hidden_bound` is how many more may have been cut away from the last page, null when unknown.
+    the service served. `hidden_bound` is how many more may have been cut away at the end, null when unknown: from the
+    last page, whose length nobody tells, or from the pages of a trap, which may have lain beyond the end.
     `distinct` counts the edges given by all readings together.
     `advertised` is the length of the list in an object that can be trusted, asked for before, `advertised_after` after;
     null where nobody asked, or no such object tells. `missing` counts the rows that are known to be missing and that

@@ -28,6 +28,7 @@ def note_page(listing: Listing, page: Page, new_rows: int) -> int:
         progress.doubt, progress.doubted_page = page.doubt, progress.pages
     if new_rows:
         progress.barren = progress.repeats = progress.barren_hidden = 0
+        progress.page_hidden = hidden
     else:
         progress.barren += 1
         progress.repeats += bool(page.items)
@@ -57,9 +58,21 @@ def judge(listing: Listing, page: Page, pages_max: int | None) -> Judgement | Lo
     )
     if page.mark is not None:
         progress.mark = page.mark if progress.mark is None else max(page.mark, progress.mark)
-    if judgement is not None and progress.barren >= verdict.WASTED_PAGES_MAX:
-        progress.hidden -= progress.barren_hidden  # pages that lead nowhere hide nothing
+    if judgement is not None and judgement.is_trap:
+        _doubt_hidden(listing)
     return judgement
+
+
+def _doubt_hidden(listing: Listing) -> None:
+    """Take back what the last pages of a trap hide: nobody knows which of them is the last of the list.
+
+    The last page that showed something new was cut at its limit only when the count says that so many rows are there.
+    """
+    progress = listing.progress
+    progress.hidden -= progress.page_hidden + progress.barren_hidden
+    likely = min(progress.page_hidden, _missing(listing) or 0)
+    progress.hidden += likely
+    progress.unproved = progress.page_hidden + progress.barren_hidden - likely
 
 
 def judge_end(listing: Listing) -> Judgement | Look:
@@ -120,8 +133,6 @@ def end_look(listing: Listing, page: Page | None, new_rows: int) -> str | None:
 def certificate(listing: Listing, ended: Ended) -> Certificate:
     """Return what is said of a listing that ended."""
     progress = listing.progress
-    gap = _missing(listing)
-    whole = ended.verdict in {"complete", "short"}
     return Certificate(
         kind=listing.node.kind,
         id=listing.node.id,
@@ -132,7 +143,7 @@ def certificate(listing: Listing, ended: Ended) -> Certificate:
         pages=progress.pages,
         visible=progress.visible,
         hidden=progress.hidden,
-        hidden_bound=verdict.hidden_bound(progress.last_rows, progress.limit, gap) if whole else None,
+        hidden_bound=_hidden_bound(listing, ended),
         distinct=progress.distinct,
         duplicates=progress.duplicates,
         unread=progress.unread,
@@ -147,6 +158,15 @@ def certificate(listing: Listing, ended: Ended) -> Certificate:
         first_at=progress.first_at or ended.observed_at,
         last_at=ended.observed_at,
     )
+
+
+def _hidden_bound(listing: Listing, ended: Ended) -> int | None:
+    progress, gap = listing.progress, _missing(listing)
+    if ended.verdict in {"complete", "short"}:
+        return verdict.hidden_bound(progress.last_rows, progress.limit, gap)
+    if progress.unproved is None or gap is None:
+        return progress.unproved
+    return min(progress.unproved, gap)
 
 
 def missing_of(listing: Listing, ended: Ended) -> int | None:

@@ -59,8 +59,9 @@ class Progress(Struct):
     """How far a listing has come; stored as JSON in its row.
 
     `rank` is the place of its next row, `barren` the number of pages in a row that showed nothing new, `repeats`
-    those of them that showed rows, `barren_hidden` the rows they hid. `limit` is what the last page was cut at,
-    `last_rows` what it showed, `mark` the farthest place (see `Page`). `chain` is the running hash of the cursors
+    those of them that showed rows, `barren_hidden` the rows they hid, `page_hidden` what the page before them hid, and
+    `unproved` what turned out to be hidden only perhaps. `limit` is what the last page was cut at, `last_rows` what it
+    showed, `mark` the farthest place (see `Page`). `chain` is the running hash of the cursors
     followed, `doubt` what was wrong with page `doubted_page`. `look` tells what is being looked at a second time,
     `look_limit` how the page is cut then; `looks` counts the looks, and what they brought is in `advertised_after` and
     `looked_gap`. `failed` and `told_missing` are what a certificate says already, when the listing has one and is
@@ -84,6 +85,8 @@ class Progress(Struct):
     reading: int = 1
     repeats: int = 0
     barren_hidden: int = 0
+    page_hidden: int = 0
+    unproved: int | None = None
     last_rows: int = 0
     limit: int | None = None
     mark: int | None = None

@@ -75,11 +75,15 @@ class Advance(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """How the listing ends. `missing` counts the rows that are known to be missing, None when nobody can know."""
+    """How the listing ends. `missing` counts the rows that are known to be missing, None when nobody can know.
+
+    `is_trap` tells that its last pages lead nowhere: what they seem to hide is not believed.
+    """
 
     verdict: Verdict
     reason: str | None = None
     missing: int | None = None
+    is_trap: bool = False
 
 
 class Look(NamedTuple):
@@ -115,7 +119,7 @@ def ending(numbers: Numbers) -> Judgement | Look:
     if gap is None:
         return _without_count(numbers)
     if gap <= _drift(numbers) or _is_one_hidden(numbers, gap):
-        return _within_count(numbers)
+        return _first_look(numbers, gap) or _within_count(numbers)
     if numbers.wall is not None and _found(numbers) >= numbers.wall:
         return Judgement("capped", f"the service shows no more than {numbers.wall} rows", gap)
     reason = numbers.doubt or f"{gap} of {gap + _found(numbers)} rows are missing"
@@ -123,18 +127,21 @@ def ending(numbers: Numbers) -> Judgement | Look:
 
 
 def going_on(numbers: Advance) -> Judgement | None:
-    """Judge a listing whose page names another; None when that is worth asking for."""
-    gap = None if numbers.advertised is None else max(0, numbers.advertised - numbers.found)
-    if numbers.pages_max is not None and numbers.pages >= numbers.pages_max:
-        return Judgement("capped", f"stopped after max_pages_per_list = {numbers.pages_max}", gap)
+    """Judge a listing whose page names another; None when that is worth asking for.
+
+    How many rows are missing is left to the certificate: it depends on which hidden rows are believed.
+    """
     if numbers.repeated:
-        return Judgement("looped", "the service named a cursor that it had named before", gap)
+        return Judgement("looped", "the service named a cursor that it had named before", is_trap=True)
+    if numbers.pages_max is not None and numbers.pages >= numbers.pages_max:
+        return Judgement("capped", f"stopped after max_pages_per_list = {numbers.pages_max}")
     if not numbers.barren:
         return None
     if _is_behind_wall(numbers):
-        return Judgement("capped", f"empty pages beyond the service's wall at offset {OFFSET_WALL}", gap)
-    reason = _no_progress(numbers)
-    return None if reason is None else Judgement("looped", reason, gap)
+        reason = f"empty pages beyond the service's wall at offset {OFFSET_WALL}"
+        return Judgement("capped", reason, is_trap=True)
+    looped = _no_progress(numbers)
+    return None if looped is None else Judgement("looped", looped, is_trap=True)
 
 
 def _without_count(numbers: Numbers) -> Judgement | Look:
@@ -167,6 +174,12 @@ def _is_one_hidden(numbers: Numbers, gap: int) -> bool:
 
 def _is_full(numbers: Numbers) -> bool:
     return numbers.limit is not None and numbers.last_rows >= numbers.limit
+
+
+def _first_look(numbers: Numbers, gap: int) -> Look | None:
+    """Return a look at the rows of a list that is whole whatever it brings: it may prove its gap to be hidden rows."""
+    limit = _look_limit(numbers, gap) if gap and numbers.looked_gap is None else None
+    return None if limit is None else Look("rows", limit)
 
 
 def _look(numbers: Numbers, gap: int) -> Look | None:

@@ -121,6 +121,19 @@ def test_cursors_that_repeat_cost_one_request(cursors: list[str]) -> None:
     assert (found["verdict"], found["pages"]) == ("looped", len(cursors))
 
 
+@pytest.mark.parametrize(
+    "advertised,hidden,bound,missing", [(None, 0, 8, None), (2, 0, 0, 0), (5, 3, 0, 0), (20, 8, 0, 10)]
+)
+def test_the_last_page_of_a_trap_hides_what_the_count_says(
+    advertised: int | None, hidden: int, bound: int, missing: int | None
+) -> None:
+    """A false link does not turn the rest of the last page into hidden rows: only a count can, else it is a bound."""
+    body = page([1, 2], "https://h/users/1/followers?page_size=10&cursor=5")
+    found = read(scripted(body, page([], body["next_href"])), listing("user", "followers", 1, advertised))
+    assert (found["verdict"], found["hidden"], found["missing"]) == ("looped", hidden, missing)
+    assert found["hidden_bound"] == (18 if advertised is None else min(bound + 10, missing or 0))
+
+
 def test_offsets_that_go_on_for_ever_are_capped() -> None:
     """Beyond offset 1000 three empty pages are the service's wall (soundcloud/api 505)."""
     asked: list[str] = []
