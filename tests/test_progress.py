@@ -120,9 +120,42 @@ async def test_an_error_inside_passes_through() -> None:
 def test_a_finished_crawl_says_what_was_found_and_where_it_lies() -> None:
     """The summary has the counts, the folder of records, the log, and the command that checks them."""
     said = summary(BUSY, Path("runs/first"), finished=True, reason=None)
-    for fact in ("Done", "85,873", "2,113,813", "34 not whole", "runs/first/shards", "runs/first/log.jsonl"):
+    for fact in (
+        "Done",
+        "85,873",
+        "2,113,813",
+        "34 of 12,034 lists are not whole",
+        "runs/first/shards",
+        "runs/first/log.jsonl",
+    ):
         assert fact in said
     assert "crawler verify runs/first" in said
+
+
+def test_what_is_not_whole_is_said_first_and_by_relation() -> None:
+    """Nobody who reads the first line or the last takes half of a graph for the whole."""
+    holes = Snapshot(
+        lists={"complete": 7, "short": 2, "looped": 1},
+        relations={"user/followers": {"complete": 5, "short": 2}, "track/favoriters": {"complete": 2, "looped": 1}},
+        missing={"user/followers": 1234},
+        unchecked=2,
+        hidden=99,
+        bugs=3,
+    )
+    said = summary(holes, Path("runs/first"), finished=True, reason=None).splitlines()
+    assert "3 of 10 lists are not whole" in said[0]
+    assert said[-1].endswith("crawler recheck runs/first --verdict short,looped")
+    facts = (
+        "5 complete, 2 short; 1,234 edges known",
+        "99   rows that",
+        "2   complete lists without",
+        "3   lists given up",
+    )
+    for fact in facts:
+        assert any(fact in line for line in said), fact
+    whole = summary(Snapshot(lists={"complete": 7}), Path("runs/first"), finished=True, reason=None)
+    assert "everything" in whole
+    assert "recheck" not in whole
 
 
 def test_the_summary_fits_80_columns() -> None:

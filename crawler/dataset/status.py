@@ -20,11 +20,12 @@ _ASIDE_KINDS = ("url", "tracks", "users")
 def status(run: Path) -> dict[str, Any]:
     """Return how far a run has come, ready for JSON.
 
-    `nodes`, `edges`, `lists` and `relations` are counts by kind, type, verdict, and relation and verdict, `missing` the
-    rows known to be missing by relation. `bugs` counts lists given up because our own code failed. `pending`
-    counts the lists that are still to be read, `waiting` those set aside with a date, `parked` those given up until the
-    next start. `frontier_by_depth` counts nodes that wait to be expanded. `state` is "running", "finished" or
-    "stopped". Raises `ConfigError` when there is no run, `StorageError` when it cannot be read.
+    `nodes`, `edges`, `lists` and `relations` are counts by kind, type, verdict, and relation ("user/followers") and
+    verdict, `missing` the rows known to be missing by relation, `unchecked` the complete lists for which there is no
+    count to check them by. `bugs` counts lists given up because our own code failed. `pending` counts the lists that
+    are still to be read, `waiting` those set aside with a date, `parked` those given up until the next start.
+    `frontier_by_depth` counts nodes that wait to be expanded. `state` is "running", "finished" or "stopped". Raises
+    `ConfigError` when there is no run, `StorageError` when it cannot be read.
     """
     state = read_state(run / "frontier.sqlite")
     totals, listings, meta = state["totals"], state["listings"], state["meta"]
@@ -37,6 +38,7 @@ def status(run: Path) -> dict[str, Any]:
         **{name: _positive(totals.get(name, {})) for name in ("nodes", "edges", "lists")},
         "relations": {name: _positive(verdicts) for name, verdicts in totals.get("relations", {}).items()},
         "missing": _positive(totals.get("missing", {})),
+        "unchecked": _positive(totals.get("unchecked", {})),
         "bugs": totals.get("bugs", 0),
         "pending": pending,
         "waiting": waiting,
@@ -66,6 +68,8 @@ def text(found: Mapping[str, Any], run: Path) -> str:
         ("frontier", f"{depths or 'no'} nodes to expand"),
         ("requests", f"{found['requests']:,}, {found['retries']:,} of them again"),
         ("hidden", f"{found['hidden']:,} rows that the service cut away"),
+        ("missing", f"{sum(found['missing'].values()):,} edges known to be missing"),
+        ("unchecked", f"{sum(found['unchecked'].values()):,} complete lists without a count to check them by"),
         ("records", f"{len(found['shards'])} shards, {size_bytes:,} bytes in {run / 'shards'}"),
     )
     bugs = (

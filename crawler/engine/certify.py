@@ -9,7 +9,7 @@ import hashlib
 
 from crawler.engine.flight import Ended
 from crawler.frontier.rows import Listing
-from crawler.model import Certificate, Id, Item, Page
+from crawler.model import Certificate, Id, Item, Page, Relation, Verdict
 from crawler.policy import verdict
 from crawler.policy.verdict import Advance, Judgement, Look, Numbers
 
@@ -167,6 +167,11 @@ def _hidden_bound(listing: Listing, ended: Ended) -> int | None:
     if progress.unproved is None or gap is None:
         return progress.unproved
     return min(progress.unproved, gap)
+
+
+def is_unchecked(relation: Relation, ended: Verdict, missing: int | None) -> bool:
+    """Return whether a list is called complete on the service's word alone, because no count tells its length."""
+    return ended == "complete" and missing is None and relation.edge is not None
 
 
 def missing_of(listing: Listing, ended: Ended) -> int | None:

@@ -110,11 +110,11 @@ class Ledger:
     def end(self, listing: Listing, ended: Ended, entry: Entry) -> Entry:
         """Write the listing's certificate. A failed one keeps its place in the frontier, for the next start.
 
-        When only a second look at it failed, the listing is judged without.
+        When only a second look at it failed, and by no bug of ours, the listing is judged without.
         """
         progress = listing.progress
         self._retried(listing, ended.retries, entry)
-        if progress.look is not None:
+        if progress.look is not None and not ended.bug:
             certify.end_look(listing, None, 0)
             return self._judged(listing, certify.judge_end(listing), ended.observed_at, entry)
         if ended.verdict not in {"complete", "short"} and ended.missing is None:
@@ -150,17 +150,20 @@ class Ledger:
 
     def _count_end(self, listing: Listing, ended: Ended, entry: Entry) -> None:
         """Add the end to the totals, and take out what an earlier certificate of the same listing had added."""
-        progress, name, tally = listing.progress, listing.relation.name, entry.tally
+        progress, tally = listing.progress, entry.tally
+        name = f"{listing.relation.kind}/{listing.relation.name}"
         tally["lists", ended.verdict] += 1
         tally["relations", name, ended.verdict] += 1
         if (ended.missing or 0) != progress.told_missing:
             tally["missing", name] += (ended.missing or 0) - progress.told_missing
-        if ended.bug:
-            tally["bugs",] += 1
+        if certify.is_unchecked(listing.relation, ended.verdict, ended.missing):
+            tally["unchecked", name] += 1
         if progress.failed:
             tally["lists", "failed"] -= 1
             tally["relations", name, "failed"] -= 1
-        progress.told_missing = ended.missing or 0
+            tally["bugs",] -= progress.failed_by_bug
+        tally["bugs",] += ended.bug
+        progress.told_missing, progress.failed_by_bug = ended.missing or 0, ended.bug
 
     def _judged(self, listing: Listing, judged: Judgement | Look | None, observed_at: str, entry: Entry) -> Entry:
         """Do what the judgement says: nothing when the listing goes on, look a second time, or certify."""

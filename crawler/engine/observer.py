@@ -60,6 +60,8 @@ class Observer:
             lists=dict(totals.get("lists", {})),
             relations={name: dict(verdicts) for name, verdicts in totals.get("relations", {}).items()},
             missing=dict(totals.get("missing", {})),
+            unchecked=sum(totals.get("unchecked", {}).values()),
+            hidden=totals.get("hidden", 0),
             bugs=totals.get("bugs", 0),
             frontier_by_depth=frontier,
             pages_due=pages_due,

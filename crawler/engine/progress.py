@@ -26,6 +26,7 @@ WIDTH_COLUMNS = 80
 
 _BAR_COLUMNS = 34
 _DEPTHS_SHOWN = 6
+_RELATION_COLUMNS = 24
 _MINUTE_SECONDS = 60
 _HOUR_SECONDS = 3600
 
@@ -34,11 +35,11 @@ _HOUR_SECONDS = 3600
 class Snapshot:
     """One look at a crawl. Counts are of the whole run, over all its starts; rates are of the last seconds.
 
-    `frontier_by_depth` counts nodes that wait to be expanded, `relations` counts
-    lists by relation and verdict, `missing` the rows known to be missing by relation, `bugs` the lists given up because
-    our own code failed. `pages_due` estimates the pages still to come,
-    `eta_seconds` is None where nobody can tell. `state` is "running", "draining" or "paused until ... because ...".
-    `source` says who is asked.
+    `frontier_by_depth` counts nodes that wait to be expanded, `relations` lists by relation and verdict, `missing` the
+    rows known to be missing by relation, `hidden` those that the service cut away. `unchecked` counts complete lists
+    for which there is no count to check them by, `bugs` those given up because our own code failed. `pages_due`
+    estimates the pages still to come, `eta_seconds` is None where nobody can tell. `state` is "running", "draining" or
+    "paused until ... because ...". `source` says who is asked.
     """
 
     elapsed_seconds: float = 0.0
@@ -51,6 +52,8 @@ class Snapshot:
     lists: Mapping[str, int] = field(default_factory=dict)
     relations: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     missing: Mapping[str, int] = field(default_factory=dict)
+    unchecked: int = 0
+    hidden: int = 0
     bugs: int = 0
     frontier_by_depth: Mapping[int, int] = field(default_factory=dict)
     pages_due: int = 0
@@ -133,17 +136,13 @@ def table(snapshot: Snapshot) -> RenderableType:
 
 def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None) -> str:
     """Return what a crawl found, where it lies, what stopped it, and what to type next."""
-    done = "Done: everything that the seeds lead to has been read."
-    ended = {verdict: n for verdict, n in snapshot.lists.items() if n}
-    whole = ended.pop("complete", 0)
-    rest = f", {_total(ended):,} not whole ({_counts(ended)})" if ended else ""
     took = clock_text(snapshot.elapsed_seconds)
     lines = [
-        done if finished else f"Stopped early: {reason or 'asked to stop'}. Nothing is lost.",
+        _done(snapshot) if finished else f"Stopped early: {reason or 'asked to stop'}. Nothing is lost.",
         "",
         *_wrapped("nodes", _total(snapshot.nodes), _counts(snapshot.nodes)),
         *_wrapped("edges", _total(snapshot.edges), _counts(snapshot.edges)),
-        *_wrapped("lists", _total(snapshot.lists), f"{whole:,} read to their end{rest}"),
+        *_wrapped("lists", _total(snapshot.lists), _counts(snapshot.lists)),
         *_coverage(snapshot),
         *_wrapped("requests", snapshot.requests, f"{snapshot.retries:,} of them sent again; this start took {took}"),
         "",
@@ -156,7 +155,22 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
     if limit:
         go_on = f"To go on, raise the limit:  crawler crawl {run} --{limit.replace('_', '-')} N"
     check = f"To check every line against what was promised:  crawler verify {run}"
-    return "\n".join([*lines, check if finished else go_on])
+    return "\n".join([*lines, check if finished else go_on, *_again(snapshot, run)])
+
+
+def _done(snapshot: Snapshot) -> str:
+    """Say that a crawl is done in words that claim no more than its certificates do."""
+    lists = _total(snapshot.lists)
+    holes = lists - snapshot.lists.get("complete", 0)
+    if not holes:
+        return "Done: everything that the seeds lead to has been read."
+    return f"Done: all that the seeds lead to has been asked for; {holes:,} of {lists:,} lists are not whole."
+
+
+def _again(snapshot: Snapshot, run: Path) -> list[str]:
+    """Say how to read lists again, when some ended so that a second reading may help."""
+    verdicts = ",".join(verdict for verdict in ("short", "looped") if snapshot.lists.get(verdict))
+    return [f"To read those lists again:  crawler recheck {run} --verdict {verdicts}"] if verdicts else []
 
 
 def _coverage(snapshot: Snapshot) -> list[str]:
@@ -166,15 +180,19 @@ def _coverage(snapshot: Snapshot) -> list[str]:
         gap = snapshot.missing.get(name, 0)
         known = f"; {gap:,} edges known to be missing" if gap else ""
         if any(verdicts.values()):
-            rows += _wrapped(f"  {name}", _total(verdicts), _counts(verdicts) + known, 19)
-    if snapshot.bugs:
-        rows += _wrapped("BUGS", snapshot.bugs, "lists given up because the crawler's own code failed: see unreadable/")
-    return rows
+            rows += _wrapped(f" {name}", _total(verdicts), _counts(verdicts) + known, _RELATION_COLUMNS)
+    facts = (
+        ("unchecked", snapshot.unchecked, "complete lists without a count to check them by"),
+        ("missing", _total(snapshot.missing), "edges known to be missing"),
+        ("hidden", snapshot.hidden, "rows that the service cut away: deleted and private things, mostly"),
+        ("BUGS", snapshot.bugs, "lists given up because the crawler's own code failed: see unreadable/"),
+    )
+    return rows + [line for name, number, words in facts if number for line in _wrapped(name, number, words)]
 
 
 def _wrapped(name: str, number: int, text: str, width_columns: int = 9) -> list[str]:
     """Return a row of the summary, folded to the width of a plain terminal."""
-    head = f"  {name:<{width_columns}} {number:>{21 - width_columns},}   "
+    head = f"  {name:<{width_columns}} {number:>{max(1, 21 - width_columns)},}   "
     return textwrap.wrap(text, WIDTH_COLUMNS, initial_indent=head, subsequent_indent=" " * len(head))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from crawler.engine.certify import is_unchecked
 from crawler.frontier.rows import GIVEN_PAGE, Change, Listing, ListingPage, Progress
 from crawler.frontier.store import Frontier
 from crawler.model import Certificate, Id, NodeId, Relation
@@ -58,7 +59,7 @@ async def requeue(
             Listing(node, relation, certificate.source, certificate.depth, id=number, progress=progress)
         )
         change.pages.append(ListingPage(number, GIVEN_PAGE, b"", again.given))
-        _take_out(totals, certificate)
+        _take_out(totals, certificate, relation)
     if change.listings:
         change.totals = msgspec.json.encode(totals)
         await frontier.commit(change)
@@ -75,10 +76,13 @@ def _progress(certificate: Certificate, given: int, next_rank: int) -> Progress:
     )
 
 
-def _take_out(totals: dict[str, Any], certificate: Certificate) -> None:
+def _take_out(totals: dict[str, Any], certificate: Certificate, relation: Relation) -> None:
     """Take an end out of the totals; the next one is counted instead."""
-    for counts in (totals.get("lists", {}), totals.get("relations", {}).get(certificate.relation, {})):
+    name = f"{certificate.kind}/{certificate.relation}"
+    for counts in (totals.get("lists", {}), totals.get("relations", {}).get(name, {})):
         counts[certificate.verdict] = counts.get(certificate.verdict, 0) - 1
-    missing = totals.setdefault("missing", {})
-    missing[certificate.relation] = missing.get(certificate.relation, 0) - (certificate.missing or 0)
+    unchecked = is_unchecked(relation, certificate.verdict, certificate.missing)
+    for count, less in (("missing", certificate.missing or 0), ("unchecked", int(unchecked))):
+        counts = totals.setdefault(count, {})
+        counts[name] = counts.get(name, 0) - less
     totals["rechecked"] = totals.get("rechecked", 0) + 1

@@ -64,8 +64,8 @@ class Progress(Struct):
     showed, `mark` the farthest place (see `Page`). `chain` is the running hash of the cursors
     followed, `doubt` what was wrong with page `doubted_page`. `look` tells what is being looked at a second time,
     `look_limit` how the page is cut then; `looks` counts the looks, and what they brought is in `advertised_after` and
-    `looked_gap`. `failed` and `told_missing` are what a certificate says already, when the listing has one and is
-    still to be read.
+    `looked_gap`. `failed`, `failed_by_bug` and `told_missing` are what a certificate says already, when the listing has
+    one and is still to be read.
     """
 
     pages: int = 0
@@ -81,6 +81,7 @@ class Progress(Struct):
     advertised: int | None = None
     first_at: str | None = None
     failed: bool = False
+    failed_by_bug: bool = False
     told_missing: int = 0
     reading: int = 1
     repeats: int = 0

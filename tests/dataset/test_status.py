@@ -22,7 +22,8 @@ def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path) -> None:
     assert found["nodes"] == {"user": 40, "track": 20}
     assert sum(found["edges"].values()) == sum(1 for _ in records(run, "edges"))
     assert found["lists"] == {"complete": 140}
-    assert found["relations"]["favoriters"] == {"complete": 20}
+    assert found["relations"]["track/favoriters"] == {"complete": 20}
+    assert sum(found["unchecked"].values()) == sum(line["missing"] is None for line in records(run, "lists")) > 0
 
 
 @pytest.mark.parametrize("requests_max", [1, 7, 50, 150])

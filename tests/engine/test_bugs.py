@@ -63,6 +63,7 @@ async def test_a_bug_that_stays_costs_one_list_and_is_counted(tmp_path: Path) ->
     assert "nobody thought of this" in kept.with_suffix(".txt").read_text()
     assert (await crawl(tmp_path, 0, sets_bugs_aside=True)).finished
     assert status(tmp_path)["lists"] == {"complete": 41}
+    assert status(tmp_path)["bugs"] == 0
 
 
 async def test_a_bug_that_passes_costs_nothing(tmp_path: Path) -> None:
