@@ -5,7 +5,7 @@ RUN ?= runs/first
 BIN := .venv/bin
 SEEDS ?= 1
 
-.PHONY: crawl test test-all lint bench-sandbox flips lock bench-certificates fuzz sim
+.PHONY: crawl test test-all lint bench-sandbox flips lock bench-certificates fuzz sim crash bench-durability bench-start
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -32,6 +32,16 @@ fuzz: .venv/installed-test  ## feed the parsers whatever bytes find new ways thr
 
 flips: .venv/installed-test  ## damage runs ten thousand times; every damage must be found or without effect
 	$(BIN)/python -m tests.dataset.flips 10000
+
+KILLS ?= 500
+crash: .venv/installed-test  ## kill the real crawl 500 times, anywhere, and compare; make crash KILLS=50 SEED=7
+	$(BIN)/python -m tests.crash.kills --kills $(KILLS) $(if $(SEED),--seed $(SEED))
+
+bench-durability: .venv/installed-test  ## pages a second with and without syncs, in one run
+	$(BIN)/python benchmarks/durability.py
+
+bench-start: .venv/installed-test  ## from a kill to the first request, with ten million nodes in the frontier
+	$(BIN)/python benchmarks/start.py
 
 sim: .venv/installed-test  ## simulate crawls on virtual time: make sim SEED=7, or SEED=0 SEEDS=1000
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS)

@@ -10,7 +10,7 @@ import os
 import random
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from crawler.engine.requeue import requeue
 from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import Source
-from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, disk_errors
+from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, StorageError, disk_errors
 from crawler.frontier.lock import hold
 from crawler.frontier.store import Frontier
 from crawler.log import Log, open_log
@@ -207,10 +207,12 @@ async def _crawl(plan: Plan) -> int:
         try:
             return await _crawl_with(plan, config, log, clock)
         except CrawlerError as error:
-            log.logger.error("stopped", reason=str(error), kind=type(error).__name__)  # noqa: TRY400 - a sentence, no bug
+            with suppress(StorageError):  # a full disk takes no line, and must not hide why the crawl stopped
+                log.logger.error("stopped", reason=str(error), kind=type(error).__name__)  # noqa: TRY400 - no bug
             raise
         except Exception as bug:
-            log.logger.exception("a bug", where=getattr(bug, "__notes__", []))
+            with suppress(StorageError):
+                log.logger.exception("a bug", where=getattr(bug, "__notes__", []))
             raise
 
 

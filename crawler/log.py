@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -12,7 +14,7 @@ import orjson
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from crawler.errors import StorageError
+from crawler.errors import disk_errors
 
 REDACTED = "(secret)"
 
@@ -33,10 +35,11 @@ _SECRET_TEXTS = re.compile(
 class Log:
     """A log file and the logger that writes to it; a line is with the operating system when the call returns.
 
-    A line that cannot be written is a `StorageError`, like every other failure of the disk.
+    A line that cannot be written is a `StorageError`, like every other failure of the disk. Nothing is buffered, so
+    closing the file cannot fail for what did not fit.
     """
 
-    def __init__(self, file: BinaryIO, name: str, secrets: Sequence[str]) -> None:
+    def __init__(self, file: FileIO, name: str, secrets: Sequence[str]) -> None:
         self._file = file
         self._name = name
         self._secrets = [secret for secret in secrets if secret]
@@ -60,17 +63,14 @@ class Log:
 
     def write(self, line: bytes) -> int:
         """Append a line; raises `StorageError`."""
-        try:
-            return self._file.write(line)
-        except OSError as error:
-            raise StorageError(f"{self._name}: cannot be written: {error.strerror}") from error
+        with disk_errors(f"write to {self._name}"):
+            rest = memoryview(line)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        return len(line)
 
     def flush(self) -> None:
-        """Hand what was written to the operating system; raises `StorageError`."""
-        try:
-            self._file.flush()
-        except OSError as error:
-            raise StorageError(f"{self._name}: cannot be written: {error.strerror}") from error
+        """Do nothing: what was written is with the operating system already."""
 
     def close(self) -> None:
         """Close the file; writing afterwards is an error."""
@@ -80,13 +80,21 @@ class Log:
 def open_log(path: Path, secrets: Sequence[str]) -> Log:
     """Open a log for appending; `secrets` are texts (client secret, tokens) that must not appear in any line.
 
-    Raises `StorageError` when the file cannot be written.
+    A line that a kill or a full disk cut off is ended first. Raises `StorageError` when the file cannot be written.
     """
-    try:
-        file = path.open("ab")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written: {error.strerror}") from error
-    return Log(file, str(path), secrets)
+    with disk_errors(f"write to {path}"):
+        file = FileIO(path, "a+")
+    log = Log(file, str(path), secrets)
+    if _ends_within_a_line(file):
+        log.write(b"\n")
+    return log
+
+
+def _ends_within_a_line(file: FileIO) -> bool:
+    if not file.seekable() or not file.seek(0, os.SEEK_END):
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
 
 
 def secrets_filter(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any, Self
 
 import aiosqlite
@@ -21,6 +22,9 @@ from crawler.frontier.ids import IdSet, pack, unpack
 from crawler.frontier.rows import GIVEN_PAGE, Change, Listing, LogRow, Position, Progress, Run, ShardRow, shard_row
 from crawler.frontier.schema import check_version, script
 from crawler.model import NodeId, Relation
+
+_SPACE_BYTES_MIN = 64 << 10
+"""Where less is free, an I/O error is taken for want of space; SQLite's shared memory alone takes 32 KiB."""
 
 Connect = Callable[..., Awaitable[aiosqlite.Connection]]
 
@@ -236,8 +240,17 @@ def _quoted(path: Path) -> str:
 
 
 def _sentence(path: Path, error: Exception) -> str:
-    if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-        return f"the disk is full: could not write {path}; free space and give the same command again"
+    if isinstance(error, sqlite3.OperationalError) and _is_full(path, error):
+        what = f"the disk is full: could not write to {path}"
+        return f"{what}; all that was committed is safe, mend it and give the same command again"
     if isinstance(error, sqlite3.OperationalError):
         return f"{path}: {error}; all that was committed is safe, give the same command again"
     return damaged(path, str(error))
+
+
+def _is_full(path: Path, error: sqlite3.OperationalError) -> bool:
+    """Tell whether no space was left; SQLite calls it an I/O error when its shared memory does not fit."""
+    if "full" in str(error):
+        return True
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith("SQLITE_IOERR") and disk_usage(path.parent).free < _SPACE_BYTES_MIN

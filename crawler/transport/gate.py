@@ -48,12 +48,18 @@ class Gate:
         return self._loop.time()
 
     async def enter(self, family: str) -> None:  # noqa: ARG002 - limits of one family come with the adaptive rates
-        """Return when a request may be sent. Without a ceiling and a pause this does not give up the turn."""
-        if self._limiter is not None:
-            await self._wait()
+        """Return when a request may be sent. Without a ceiling and a pause this does not give up the turn.
+
+        A slot granted while the gate was shut is dropped: all who got one meanwhile would leave together.
+        """
+        while True:
+            if self._until > self.time():
+                await self._wait()
+            if self._limiter is None:
+                return
             await self._limiter.acquire()
-        if self._until > self.time():
-            await self._wait()
+            if self._until <= self.time():
+                return
 
     async def _wait(self) -> None:
         # A pause may grow while one waits for its end.

@@ -76,6 +76,7 @@ class Simulation:
         self.disk = SimDisk(folder, self.chance, self, self.note)
         self._shards: Rows = ()
         self._stop = ""
+        self._power_failed = False
         self._span = 300 / plan.requests_per_second + 600
         self._loop: VirtualLoop | None = None
         self.network = Network(plan, Weather(plan, self._span), Service(plan.shape, self.now), self.note)
@@ -152,7 +153,9 @@ class Simulation:
             died = self.disk.dead
             self.disk.dead = True
             if died:
-                self.disk.crash(power=self._stop == "power cuts")
+                power = self._stop == "power cuts"
+                self._power_failed |= power
+                self.disk.crash(power=power)
             self.seconds = loop.time()
             _sweep(loop)
             self.disk.dead = False
@@ -162,9 +165,9 @@ class Simulation:
 
     @property
     def _repeated_max(self) -> int | None:
-        """How many requests the last stop may make the crawl repeat; None when answers failed or commits were lost."""
+        """How many requests the last stop may make a crawl repeat; None when answers failed or commits were lost."""
         calm = self.plan.kinds <= {*STOPS, "slow disk", "budget"}
-        return budgets_kept.in_flight_max(self.plan) if calm and self._stop != "power cuts" else None
+        return budgets_kept.in_flight_max(self.plan) if calm and not self._power_failed else None
 
     def _excused(self, error: Exception) -> None:
         """Let a process end with an error only when something in this run explains it."""
@@ -233,6 +236,7 @@ class Simulation:
             runs.append(run)
             self.pages.resumed(run.sequencer.position, run.ledger.last_row)
             self.requests.resumed(self.pages.state, self.network.sent, run.committer.requests, self._repeated_max)
+            self._power_failed = False
             await run.note_start()
             run.seed([Item("user", seed, seed, "id", None) for seed in plan.shape.seeds], PROVIDER_NAME, PROVIDER_NAME)
             ending = await run.crawl()

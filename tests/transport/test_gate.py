@@ -68,6 +68,22 @@ def test_pause_holds_everybody(rate: float) -> None:
     run(main())
 
 
+def test_no_crowd_leaves_at_the_end_of_a_pause() -> None:
+    """Those for whom a slot comes while the gate is shut do not leave together when it opens."""
+
+    async def main() -> None:
+        gate = Gate(10.0, burst=3)
+        waiting = asyncio.create_task(moments(gate, 12))
+        await asyncio.sleep(0.05)
+        gate.pause(30)
+        entered = await waiting
+        assert entered[2] < 0.1
+        assert len([each for each in entered if 30 <= each < 30.09]) == 3
+        assert entered[-1] == pytest.approx(30.65, abs=0.2)
+
+    run(main())
+
+
 def test_pause_that_grows_holds_those_who_wait() -> None:
     """Who waits for the end of a pause waits for its new end."""
 
