@@ -15,11 +15,11 @@ import msgspec
 
 from crawler.errors import BadPage, ConfigError
 from crawler.model import Id, Item, NodeId, Page, Relation, Request, Response, Task
-from crawler.providers.soundcloud_answers import failure, is_redirect, undecodable
+from crawler.providers.soundcloud_answers import RULES, Rule, failure, is_redirect, undecodable
 from crawler.providers.soundcloud_fields import Keep
 from crawler.providers.soundcloud_items import BUILDERS, identity_of
 from crawler.providers.soundcloud_links import cut_at, limit_of, name_of, next_page, place, read_id, urn
-from crawler.providers.soundcloud_objects import RawBody, Unreadable, empty_data, shape
+from crawler.providers.soundcloud_objects import Answer, RawBody, Row, Unreadable, empty_data, shape
 from crawler.providers.soundcloud_relations import RELATIONS
 
 LARGEST_PAGE = 200
@@ -29,13 +29,17 @@ __all__ = ["LARGEST_BATCH", "LARGEST_PAGE", "Keep", "SoundCloud", "empty_data"]
 
 
 class Listing(NamedTuple):
-    """A relation prepared for requests: what stands before and after the id, and the parameters to insist on."""
+    """A relation prepared for requests: what stands before and after the id, and the parameters to insist on.
+
+    `limit` is how many rows a page is asked for.
+    """
 
     relation: Relation
     before: str
     after: str
     own: dict[str, str]
     family: str
+    limit: int
 
 
 class SoundCloud:
@@ -43,7 +47,8 @@ class SoundCloud:
 
     name = "soundcloud"
     network = "soundcloud"
-    relations = RELATIONS
+    relations: tuple[Relation, ...] = RELATIONS
+    rules: tuple[Rule, ...] = RULES
 
     def __init__(self, base_url: str, keep: Keep, page_limit: int = LARGEST_PAGE) -> None:
         if not 1 <= page_limit <= LARGEST_PAGE:  # more is answered by a 500 (soundcloud/api #170)
@@ -52,10 +57,9 @@ class SoundCloud:
         self._prefix = urlsplit(self._base).path
         self._origin = self._base.removesuffix(self._prefix)
         self._keep: Keep = keep
-        self._listings = {(row.kind, row.name): _listing(row, page_limit) for row in RELATIONS}
-        self._counts = {row.name: row.count for row in RELATIONS if row.kind == "user" and row.count}
-        self._profiles = {row.kind: row for row in RELATIONS if row.name == "profile"}
-        self._page_limit = page_limit
+        self._listings = {(row.kind, row.name): _listing(row, page_limit) for row in self.relations}
+        self._counts = {row.name: row.count for row in self.relations if row.kind == "user" and row.count}
+        self._profiles = {row.kind: row for row in self.relations if row.name == "profile"}
 
     def request(self, task: Task) -> Request:
         """Return the request for a task's page; it never holds a credential."""
@@ -64,7 +68,7 @@ class SoundCloud:
         listing = self._listings[task.relation.kind, task.relation.name]
         own = listing.own if task.limit is None else {**listing.own, "limit": f"limit={task.limit}"}
         if task.cursor is None:
-            path = listing.before + _name_in_url(task.node) + listing.after
+            path = listing.before + self._name_in_url(task.node) + listing.after
             url = self._base + _with_parameters(path, list(own.values()))
         else:
             cursor = task.cursor if task.limit is None else cut_at(task.cursor, task.limit)
@@ -97,10 +101,10 @@ class SoundCloud:
 
     def _page(self, task: Task, response: Response, family: str) -> Page:
         if task.relation.name == "resolve":
-            return _resolved(response, family)
+            return self._resolved(response, family)
         if response.status != HTTPStatus.OK:
-            raise failure(response, family)
-        if task.relation.edge is None and not _is_batch(task.relation):
+            raise failure(response, family, self.rules)
+        if task.relation.name == "profile" and not is_batch(task.relation):
             return self._profile(task, response.body)
         return self._list(task, response.body)
 
@@ -113,11 +117,14 @@ class SoundCloud:
             raise Unreadable(f"the object is not the {kind} that was asked for")
         item = Item(kind, identity, identity, "full", row if served is None else RawBody(served))
         if kind == "user":
-            lengths = {name: getattr(row, count) for name, count in self._counts.items()}
-            item.counts = {name: length for name, length in lengths.items() if length is not None}
-            if not any(item.counts.values()):
-                item.counts = None  # in an outage every count is 0 (#279): no reason to pass over four lists
+            item.counts = self._lengths(row)
         return Page([item])
+
+    def _lengths(self, row: Row) -> dict[str, int] | None:
+        """Return the lengths of a user's lists; None when all are 0, as in an outage (#279)."""
+        lengths = {name: getattr(row, count) for name, count in self._counts.items()}
+        found = {name: length for name, length in lengths.items() if length is not None}
+        return found if any(found.values()) else None
 
     def _list(self, task: Task, body: bytes) -> Page:
         relation = task.relation
@@ -127,23 +134,51 @@ class SoundCloud:
         served = answer.served or [None] * len(answer.rows)
         rows = zip(answer.rows, served, strict=True)
         items = [item for row, thing in rows if row is not None and (item := build(row, thing, dated)) is not None]
-        if _is_batch(relation):
+        if is_batch(relation):
             items = _asked_for(task.node, items)
         page = Page(items, unread=len(answer.rows) - len(items), doubt=answer.doubt)
+        return self._paged(task, page, answer)
+
+    def _paged(self, task: Task, page: Page, answer: Answer) -> Page:
+        """Complete a page with where its list goes on; leave the node itself out of its relatives."""
+        relation, found = task.relation, page.items
         if relation.name == "related":
-            page.items = _others(task.node, items)
-            page.own = len(items) - len(page.items)
+            page.items = _others(task.node, found)
+            page.own = len(found) - len(page.items)
         if relation.paging != "none":
-            page.asked = task.limit or (limit_of(task.cursor) if task.cursor else None) or self._page_limit
+            usual = self._listings[relation.kind, relation.name].limit
+            page.asked = task.limit or (limit_of(task.cursor) if task.cursor else None) or usual
             if answer.bare and relation.to_kind != "web_profile" and (task.cursor or len(answer.rows) >= page.asked):
                 page.doubt = "the service sent an array without a link where a page was asked for"
             if answer.next_href is not None:
                 page.next, page.limit, page.mark = next_page(answer.next_href)
         return page
 
+    def _resolved(self, response: Response, family: str) -> Page:
+        """Read what an address stands for: a redirect that is not followed, or the object itself."""
+        if not is_redirect(response.status) and response.status != HTTPStatus.OK:
+            raise failure(response, family, self.rules)
+        location = response.headers.get("location")
+        served = {} if location else msgspec.json.decode(response.body)
+        if not isinstance(served, dict):
+            raise Unreadable("the address resolves to no object")
+        if "location" in served or location:
+            kind, identity = place(location or served["location"])[1:]
+        else:
+            kind, identity = _named(served)
+        return Page([Item(kind, identity, identity, "id", None)])
 
-def _is_batch(relation: Relation) -> bool:
-    return "urns={}" in relation.path
+    def _name_in_url(self, node: NodeId) -> str:
+        """Return a node's id as the URL has it; a batch is named by URNs: `ids` has had quirks (#286, #363)."""
+        if node.kind in {"tracks", "users"}:
+            kind = node.kind.removesuffix("s")
+            return ",".join(quote(urn(kind, name), safe=":") for name in str(node.id).split(","))
+        return quote(str(node.id), safe="" if node.kind == "url" else ":")
+
+
+def is_batch(relation: Relation) -> bool:
+    """Return whether a relation asks for nodes by their ids."""
+    return relation.path.partition("?")[2].startswith(("urns={}", "ids={}"))
 
 
 def _asked_for(node: NodeId, items: list[Item]) -> list[Item]:
@@ -156,21 +191,6 @@ def _others(node: NodeId, items: list[Item]) -> list[Item]:
     """Leave out the node itself: lists of similar tracks were seen to begin with their seed, which is no relation."""
     own = read_id(node.id, node.kind)
     return [item for item in items if item.kind != node.kind or item.id != own]
-
-
-def _resolved(response: Response, family: str) -> Page:
-    """Read what an address stands for: a redirect that is not followed, or the object itself."""
-    if not is_redirect(response.status) and response.status != HTTPStatus.OK:
-        raise failure(response, family)
-    location = response.headers.get("location")
-    served = {} if location else msgspec.json.decode(response.body)
-    if not isinstance(served, dict):
-        raise Unreadable("the address resolves to no object")
-    if "location" in served or location:
-        kind, identity = place(location or served["location"])[1:]
-    else:
-        kind, identity = _named(served)
-    return Page([Item(kind, identity, identity, "id", None)])
 
 
 def _named(served: dict[str, object]) -> tuple[str, Id]:
@@ -191,19 +211,13 @@ def _listing(relation: Relation, page_limit: int) -> Listing:
     path, _, query = relation.path.partition("?")
     template, *fixed = [part for part in query.split("&") if part] if "{}" in query else ["", *query.split("&")]
     own = {name_of(part): part for part in fixed if part}
+    fewer = own.get("limit", "")  # a list whose pages the service keeps smaller says so in its path
+    limit = min(page_limit, int(fewer.partition("=")[2])) if fewer else page_limit
     if relation.paging != "none":
-        own |= {"limit": f"limit={page_limit}", "linked_partitioning": "linked_partitioning=true"}
+        own |= {"limit": f"limit={limit}", "linked_partitioning": "linked_partitioning=true"}
     before, _, after = (f"{path}?{template}" if template else path).partition("{}")
     family = "/".join(part for part in path.split("/") if part and part != "{}")
-    return Listing(relation, before, after, own, family)
-
-
-def _name_in_url(node: NodeId) -> str:
-    """Return a node's id as the URL has it; a batch is named by URNs, because `ids` has had quirks (#286, #363)."""
-    if node.kind in {"tracks", "users"}:
-        kind = node.kind.removesuffix("s")
-        return ",".join(quote(urn(kind, name), safe=":") for name in str(node.id).split(","))
-    return quote(str(node.id), safe="" if node.kind == "url" else ":")
+    return Listing(relation, before, after, own, family, limit)
 
 
 def _with_parameters(path: str, parameters: list[str]) -> str:
