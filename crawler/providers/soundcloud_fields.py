@@ -17,7 +17,7 @@ from crawler.providers.dates import iso_utc
 from crawler.providers.soundcloud_links import LARGEST_ID, without_tracking
 
 Keep = Literal["graph", "profile", "raw"]
-Kind = Literal["user", "track", "playlist", "web_profile"]
+Kind = Literal["user", "track", "playlist", "system_playlist", "web_profile"]
 Form = Literal["text", "loose_text", "link", "moment", "integer", "number", "flag"]
 
 Integer = Annotated[int, Meta(ge=-LARGEST_ID - 1, le=LARGEST_ID)]
@@ -58,6 +58,15 @@ def _field(name: str, form: Form, keep: Keep, *kinds: Kind, served: str | None =
 FIELDS: tuple[Field, ...] = (
     _field("created_at", "moment", "graph", "user", "track", "playlist", "web_profile"),
     _field("last_modified", "moment", "graph", "user", "track", "playlist"),
+    _field("display_date", "moment", "graph", "track", "playlist"),  # this and the next ones: the web's API only
+    _field("country_code", "text", "graph", "user"),
+    _field("verified", "flag", "graph", "user"),
+    _field("playlist_likes_count", "integer", "graph", "user"),
+    _field("full_duration_ms", "integer", "graph", "track", served="full_duration"),
+    _field("policy", "text", "graph", "track"),
+    _field("monetization_model", "text", "graph", "track"),
+    _field("is_album", "flag", "graph", "playlist"),
+    _field("set_type", "text", "graph", "playlist"),
     _field("country", "text", "graph", "user"),
     _field("plan", "text", "graph", "user"),
     _field("followers_count", "integer", "graph", "user"),
@@ -66,7 +75,7 @@ FIELDS: tuple[Field, ...] = (
     _field("comments_count", "integer", "graph", "user"),
     _field("playlist_count", "integer", "graph", "user"),
     _field("track_count", "integer", "graph", "user", "playlist"),
-    _field("likes_count", "integer", "graph", "user", "track", "playlist"),
+    _field("likes_count", "integer", "graph", "user", "track", "playlist", "system_playlist"),
     _field("reposts_count", "integer", "graph", "user", "track", "playlist"),
     _field("playback_count", "integer", "graph", "track"),
     _field("download_count", "integer", "graph", "track"),
@@ -81,7 +90,7 @@ FIELDS: tuple[Field, ...] = (
     _field("streamable", "flag", "graph", "track", "playlist"),
     _field("downloadable", "flag", "graph", "track", "playlist"),  # text in the document, a boolean in the bodies
     _field("commentable", "flag", "graph", "track"),
-    _field("playlist_type", "text", "graph", "playlist"),
+    _field("playlist_type", "text", "graph", "playlist", "system_playlist"),
     _field("service", "text", "graph", "web_profile"),
     _field("username", "text", "profile", "user", "web_profile"),
     _field("first_name", "text", "profile", "user"),
@@ -92,12 +101,12 @@ FIELDS: tuple[Field, ...] = (
     _field("website_title", "text", "profile", "user"),
     _field("discogs_name", "text", "profile", "user"),
     _field("avatar_url", "link", "profile", "user"),
-    _field("permalink", "text", "profile", "user", "track", "playlist"),
-    _field("permalink_url", "link", "profile", "user", "track", "playlist"),
-    _field("description", "text", "profile", "user", "track", "playlist"),
-    _field("title", "text", "profile", "track", "playlist", "web_profile"),
+    _field("permalink", "text", "profile", "user", "track", "playlist", "system_playlist"),
+    _field("permalink_url", "link", "profile", "user", "track", "playlist", "system_playlist"),
+    _field("description", "text", "profile", "user", "track", "playlist", "system_playlist"),
+    _field("title", "text", "profile", "track", "playlist", "system_playlist", "web_profile"),
     _field("tag_list", "text", "profile", "track", "playlist"),
-    _field("artwork_url", "link", "profile", "track", "playlist"),
+    _field("artwork_url", "link", "profile", "track", "playlist", "system_playlist"),
     _field("waveform_url", "link", "profile", "track"),
     _field("isrc", "text", "profile", "track"),
     _field("bpm", "number", "profile", "track"),

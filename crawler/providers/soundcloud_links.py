@@ -51,7 +51,7 @@ def read_id(served: int | str | None, kind: str) -> Id | None:
     if not served:
         return None
     urn = _URN.fullmatch(served)
-    if urn and urn[1] != kind:
+    if urn and urn[1].replace("-", "_") != kind:
         return None
     name = urn[2] if urn else served
     if not _DIGITS.fullmatch(name):

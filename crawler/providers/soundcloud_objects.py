@@ -90,7 +90,8 @@ class Shape:
     def _row_type(self, kind: str) -> type[Row]:
         columns: list[Any] = [(field.name, SERVED_AS[field.form], None) for field in self.fields]
         if kind == "comment":
-            columns += [("created_at", str | None, None), ("user_id", SERVED_AS["integer"], None)]
+            columns += [("created_at", str | None, None)]
+            columns += [(name, SERVED_AS["integer"], None) for name in ("user_id", "track_id")]
         if kind == "web_profile" and self.keep != "profile":
             columns.append(("url", str | None, None))
         if self.nested:
@@ -154,9 +155,9 @@ class Shape:
             return None
 
     def _completed(self, values: dict[str, Any], served: Mapping[str, Any]) -> Row:
-        for name in ("created_at", "user_id", "url"):
+        for name in ("created_at", "user_id", "track_id", "url"):
             if name in self.row.__struct_fields__ and name not in values:
-                values[name] = fitted("integer" if name == "user_id" else "text", served.get(name))
+                values[name] = fitted("integer" if name.endswith("_id") else "text", served.get(name))
         if self.nested:
             values["user"] = self.nested.read(served.get("user"))
         row = self.row(**values)
@@ -171,7 +172,7 @@ class Shape:
 @cache
 def shape(kind: str, keep: Keep) -> Shape:
     """Return the shape of a kind: of a node's, or "comment"."""
-    return Shape(kind, keep, nested="user" if kind in {"comment", "playlist", "track"} else None)
+    return Shape(kind, keep, nested="user" if kind in {"comment", "playlist", "system_playlist", "track"} else None)
 
 
 def _doubt(collection: object) -> str | None:
