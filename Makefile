@@ -5,7 +5,7 @@ RUN ?= runs/first
 BIN := .venv/bin
 SEEDS ?= 1
 
-.PHONY: crawl test test-all lint bench-sandbox flips lock bench-certificates fuzz sim crash bench-durability bench-start
+.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates fuzz sim crash bench-durability bench-start
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -46,6 +46,10 @@ bench-start: .venv/installed-test  ## from a kill to the first request, with ten
 sim: .venv/installed-test  ## simulate crawls on virtual time: make sim SEED=7, or SEED=0 SEEDS=1000
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED)) --seeds $(SEEDS)
 
+bench: .venv/installed-test .venv/rivals/installed  ## pages a second beside a bare loop, Scrapy and crawlee; takes some minutes on an idle machine
+	$(BIN)/python benchmarks/pipeline.py --rivals .venv/rivals/bin/python
+	$(BIN)/python benchmarks/pipeline.py --gzip
+
 bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
 	$(BIN)/python benchmarks/sandbox.py
 
@@ -64,9 +68,18 @@ bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
 	touch $@
 
+# What the benchmarks compare with has an environment of its own; the project needs none of it.
+.venv/rivals/installed: .venv/made benchmarks/rivals/requirements.lock
+	$(PYTHON) -m venv .venv/rivals
+	.venv/rivals/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    -r benchmarks/rivals/requirements.lock
+	touch $@
+
 # For maintainers: choose versions anew. Needs uv.
 lock:
 	uv pip compile pyproject.toml --group build --universal --generate-hashes --no-annotate --no-header --upgrade \
 	    --python-version 3.11 --quiet --output-file requirements.lock
 	uv pip compile pyproject.toml --group test --universal --generate-hashes --no-annotate --no-header --upgrade \
 	    --python-version 3.11 --quiet --constraint requirements.lock --output-file requirements-test.lock
+	uv pip compile benchmarks/rivals/requirements.in --universal --generate-hashes --no-annotate --no-header --upgrade \
+	    --python-version 3.11 --quiet --output-file benchmarks/rivals/requirements.lock

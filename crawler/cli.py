@@ -167,8 +167,9 @@ def recheck(run: Path, verdict: str) -> None:
     help="What it refuses beyond: bucket:50/s,burst=10,retry_after=5 · sliding:600/10m · fixed:27500/1h · "
     "waf:10/s,block=60 · tokens; options family= from= until= retry_after= form=. See docs/sandbox.md.",
 )
+@click.option("--gzip", is_flag=True, help="Compress answers for clients that accept it, as the service does.")
 @click.option("--list-faults", is_flag=True, help="Show every fault, and where it was seen.")
-def sandbox(*, list_faults: bool, faults: str | None, limits: str, **options: Any) -> None:  # noqa: ANN401 - as `serve.run` takes them
+def sandbox(*, list_faults: bool, faults: str | None, limits: str, gzip: bool, **options: Any) -> None:  # noqa: ANN401 - as `serve.run` takes them
     """Serve a local world that speaks SoundCloud's API, to try things on.
 
     \b
@@ -184,7 +185,7 @@ def sandbox(*, list_faults: bool, faults: str | None, limits: str, **options: An
     if list_faults:
         click.echo(listed())
     else:
-        serve.run(**options, conditions=serve.Conditions(faults, limits))
+        serve.run(**options, conditions=serve.Conditions(faults, limits, gzip))
 
 
 @cli.command(short_help="Ask which node is behind a soundcloud.com URL.")

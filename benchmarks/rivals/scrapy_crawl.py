@@ -1,7 +1,8 @@
 """Scrapy with JOBDIR and a JSON lines feed: `scrapy_crawl.py taught|expert URL TOKEN WORKERS OUT`.
 
 `taught` is a spider as the tutorial teaches it: it yields an item for each edge and a request for each user that an
-edge leads to, and Scrapy's filter drops those it has seen. `expert` yields one item a page, and asks for new users only.
+edge leads to, and Scrapy's filter drops those it has seen. `expert` yields one item a page, and asks for new users
+only.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from crawler.errors import ConfigError
 from crawler.sandbox.faults.plan import parse_faults
 from crawler.sandbox.folder import FolderWorld
+from crawler.sandbox.gzipped import Gzipped
 from crawler.sandbox.limits import parse_limits
 from crawler.sandbox.service import TOKEN_PATH, Sandbox
 from crawler.sandbox.synthetic import LARGEST_USERS, SyntheticWorld
@@ -26,10 +27,14 @@ DEFAULT_USERS = 10_000
 
 
 class Conditions(NamedTuple):
-    """What makes a world hard to crawl: faults (see `faults.plan.parse_faults`) and limits (see `limits`), as text."""
+    """What makes a world hard to crawl: faults (see `faults.plan.parse_faults`) and limits (see `limits`), as text.
+
+    With `gzip`, answers are compressed for clients that accept it.
+    """
 
     faults: str | None = None
     limits: str = ""
+    gzip: bool = False
 
 
 FAIR = Conditions()
@@ -48,15 +53,24 @@ def open_world(world: str | Path, users: int = DEFAULT_USERS, seed: int = 0) -> 
     return SyntheticWorld(users, seed)
 
 
-async def serve(sandbox: Sandbox, host: str, port: int, *, ready: Callable[[str], None], stop: asyncio.Event) -> None:
+async def serve(
+    sandbox: Sandbox,
+    host: str,
+    port: int,
+    *,
+    ready: Callable[[str], None],
+    stop: asyncio.Event,
+    gzip: bool = False,
+) -> None:
     """Serve until `stop` is set. `ready` gets the base URL once the server listens; port 0 takes any free one.
 
     `ConfigError` when the address cannot be listened on.
     """
     connections: set[Connection] = set()
     loop = asyncio.get_running_loop()
+    handler = Gzipped(sandbox.handle) if gzip else sandbox.handle
     try:
-        server = await loop.create_server(lambda: Connection(sandbox.handle, connections), host, port)
+        server = await loop.create_server(lambda: Connection(handler, connections), host, port)
     except (OSError, OverflowError) as error:
         message = f"The sandbox cannot listen on {host} port {port}: {error}."
         raise ConfigError(message) from error
@@ -93,7 +107,7 @@ def run(
         if not until_stdin_closes:
             print(f"{sandbox.world.name}; tokens at {url}{TOKEN_PATH}", flush=True)  # noqa: T201
 
-    _run_loop(_until_stopped(sandbox, host, port, ready, until_stdin_closes=until_stdin_closes))
+    _run_loop(_until_stopped(sandbox, host, port, ready, until_stdin_closes=until_stdin_closes, gzip=conditions.gzip))
 
 
 def main_child(world: str | Path, users: int = DEFAULT_USERS, seed: int = 0, *, port: int = 0) -> None:
@@ -102,7 +116,7 @@ def main_child(world: str | Path, users: int = DEFAULT_USERS, seed: int = 0, *, 
 
 
 async def _until_stopped(
-    sandbox: Sandbox, host: str, port: int, ready: Callable[[str], None], *, until_stdin_closes: bool
+    sandbox: Sandbox, host: str, port: int, ready: Callable[[str], None], *, until_stdin_closes: bool, gzip: bool
 ) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -111,7 +125,7 @@ async def _until_stopped(
     if until_stdin_closes:
         # A thread, because standard input may be a file or a terminal, which loops cannot watch.
         threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True).start()
-    await serve(sandbox, host, port, ready=ready, stop=stop)
+    await serve(sandbox, host, port, ready=ready, stop=stop, gzip=gzip)
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
