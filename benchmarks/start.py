@@ -126,9 +126,11 @@ def start(folder: Path, spawned_at: float) -> None:
     from crawler.clock import SystemClock
     from crawler.config import Config
     from crawler.engine.run import Run
-    from crawler.engine.worker import LimitReachedError, Source
+    from crawler.engine.worker import Source
+    from crawler.errors import Spent
     from crawler.model import Item
     from crawler.providers.soundcloud import SoundCloud
+    from crawler.sources import gate_of
 
     assert crawler.cli
     imported_at = time.time()
@@ -143,13 +145,13 @@ def start(folder: Path, spawned_at: float) -> None:
                 seen = (imported_at - spawned_at, time.time() - imported_at, peak_bytes(), str(request))
                 print(msgspec.json.encode(seen).decode(), flush=True)
             self.requests += 1
-            raise LimitReachedError("asked")
+            raise Spent("asked")
 
     async def main() -> None:
         config = Config()
         provider = SoundCloud(config.soundcloud.base_url, config.dataset.keep)
-        source = Source(provider, Silent(), app._gate(config))  # noqa: SLF001 - the real one
-        settings = app._settings(config, provider)  # noqa: SLF001 - the real ones
+        source = Source(provider, Silent(), gate_of(config))
+        settings = app._settings(config)  # noqa: SLF001 - the real ones
         async with Run(folder, settings, {provider.name: source}, SystemClock(), lambda: 0.0) as run:
             run.seed([Item("user", 1, 1, "id", None)], "soundcloud", provider.name)
             await run.crawl()

@@ -9,16 +9,17 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, closing, suppress
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from crawler import config as configuration
+from crawler import sources
 from crawler.clock import SystemClock, iso
 from crawler.config import Config
 from crawler.dataset import repair as dataset_repair
@@ -35,17 +36,14 @@ from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, St
 from crawler.frontier.lock import hold
 from crawler.frontier.store import Frontier
 from crawler.log import Log, open_log
-from crawler.model import Item, NodeId, Provider, Relation, Task
-from crawler.providers.oauth import OAuth
-from crawler.providers.soundcloud import SoundCloud, empty_data
+from crawler.model import Item, NodeId, Task
+from crawler.providers import registry
+from crawler.providers.soundcloud import empty_data
 from crawler.sandbox.child import embedded
 from crawler.sandbox.faults.plan import parse_faults
 from crawler.sandbox.limits import parse_limits
 from crawler.seeds import NETWORK, Seed, parse, read_seeds
-from crawler.transport.client import Client
-from crawler.transport.credentials import TokenOwner
-from crawler.transport.gate import Gate
-from crawler.transport.http import Http, Timeouts, is_loopback
+from crawler.sources import Credentials
 
 EXIT_DONE = 0
 EXIT_STOPPED = 3
@@ -55,12 +53,12 @@ _Result = TypeVar("_Result")
 
 
 class Plan(Struct, frozen=True):
-    """A crawl as asked for, checked, before anything is opened. `credentials` are the app's id and secret."""
+    """A crawl as asked for, checked, before anything is opened. `credentials` are in memory only."""
 
     folder: Path
     config: Config
     seeds: list[Seed]
-    credentials: tuple[str, str]
+    credentials: Credentials
 
 
 def crawl(
@@ -104,12 +102,11 @@ def recheck(run: Path, verdicts: Sequence[str]) -> int:
 
 
 async def _recheck(run: Path, verdicts: Sequence[str]) -> int:
-    relations = {(SoundCloud.name, row.kind, row.name): row for row in SoundCloud.relations}
     status(run)  # raises where there is no run: nothing is made there
     with hold(run / "lock", iso(SystemClock().now())):
         chosen = lists_with(run, verdicts)
         async with Frontier(run / "frontier.sqlite") as frontier:
-            return await requeue(frontier, relations, NETWORK, chosen)
+            return await requeue(frontier, sources.relation_table(), registry.networks(), chosen)
 
 
 def check_config(path: Path) -> Config:
@@ -160,13 +157,15 @@ def _plan(run: Path, config: Config, texts: Sequence[str], files: Sequence[Path]
     if not seeds and not begun:
         message = f"there is nothing to begin with: give --seed or --seeds, or put a file into {SEEDS_FOLDER}/"
         raise ConfigError(message)
+    _check_seeds(seeds, config)
     if config.sandbox.enabled and config.sandbox.world != "synthetic" and not Path(config.sandbox.world).is_dir():
         message = f'world in [sandbox]: there is no folder "{config.sandbox.world}"'
         raise ConfigError(message)
     if config.sandbox.enabled:
         parse_faults(config.sandbox.faults)
         parse_limits(";".join(config.sandbox.limits))
-    return Plan(run, config, seeds, _credentials(config))
+        sources.check_sandbox(config)
+    return Plan(run, config, seeds, sources.credentials_of(config, os.environ))
 
 
 def _check_folder(run: Path) -> None:
@@ -178,20 +177,6 @@ def _check_folder(run: Path) -> None:
         raise ConfigError(message)
 
 
-def _credentials(config: Config) -> tuple[str, str]:
-    if config.sandbox.enabled:
-        return "sandbox", "sandbox"
-    names = (config.soundcloud.client_id_env, config.soundcloud.client_secret_env)
-    missing = [name for name in names if not os.environ.get(name)]
-    if missing:
-        message = (
-            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set in the environment; "
-            "set the credentials of your app, or enabled = true in [sandbox] to try things without"
-        )
-        raise ConfigError(message)
-    return os.environ[names[0]], os.environ[names[1]]
-
-
 async def _crawl(plan: Plan) -> int:
     clock = SystemClock()
     with disk_errors(f"make the folder {plan.folder}"):
@@ -199,11 +184,11 @@ async def _crawl(plan: Plan) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(hold(plan.folder / "lock", iso(clock.now())))
         _keep_config(plan)
-        log = stack.enter_context(closing(open_log(plan.folder / "log.jsonl", plan.credentials)))
+        log = stack.enter_context(closing(open_log(plan.folder / "log.jsonl", sources.secrets_of(plan.credentials))))
         config = plan.config
         if config.sandbox.enabled:
             url = await stack.enter_async_context(embedded(config.sandbox))
-            config = _pointed_at(config, url)
+            config = sources.pointed_at(config, url)
         try:
             return await _crawl_with(plan, config, log, clock)
         except CrawlerError as error:
@@ -231,40 +216,36 @@ def _keep_config(plan: Plan) -> None:
 
 async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) -> int:
     async with AsyncExitStack() as stack:
-        gate = _gate(config)
         runs: list[Run] = []
 
         def within_budget() -> None:
             for run in runs:
                 run.keep_budget()
 
-        client = await stack.enter_async_context(_client(config, plan.credentials, gate, within_budget))
-        provider = SoundCloud(config.soundcloud.base_url, config.dataset.keep)
-        source = Source(provider, client, gate)
-        run = Run(plan.folder, _settings(config, provider), {provider.name: source}, clock, random.random)
+        opened = await stack.enter_async_context(sources.opened(config, plan.credentials, within_budget))
+        run = Run(plan.folder, _settings(config), opened.sources, clock, random.random)
         run.report = log.logger.warning
         runs.append(await stack.enter_async_context(run))
         await run.note_start()
-        seeded = _seed(run, plan.seeds, provider.name)
+        seeded = _seed(run, plan.seeds, config)
         log.logger.info("started", seeds=seeded, recovered=run.recovered, sandbox=config.sandbox.enabled)
-        asked = (
-            "the embedded sandbox, no real data"
-            if config.sandbox.enabled
-            else urlsplit(config.soundcloud.base_url).netloc
-        )
-        observer = Observer(run, {provider.name: gate}, clock, asked)
+        asked = "the embedded sandbox, no real data" if config.sandbox.enabled else sources.hosts_of(config)
+        observer = Observer(run, opened.gates, clock, asked)
         try:
             async with Display(observer.snapshot, sys.stderr):
                 ending = await run.crawl()
         except Refused as error:
-            raise Refused(_refusal(config, error)) from error
-        return await _close(plan, run, ending, observer.snapshot(), log)
+            raise Refused(sources.refusal(config, list(run.crew.out)[-1], error)) from error
+        code = await _close(plan, run, ending, observer.snapshot(), log)
+        return sources.say_out(config, run.crew.out) or code
 
 
 async def _close(plan: Plan, run: Run, ending: Ending, snapshot: Snapshot, log: Log) -> int:
     """Say how the crawl ended, on the screen and in the log; return the exit code."""
     failed, reason = snapshot.lists.get("failed", 0), ending.reason
-    if ending.finished and failed:
+    if ending.finished and run.crew.out:
+        reason = f"{' and '.join(run.crew.out)} stopped; what it had left is read at the next start"
+    elif ending.finished and failed:
         reason = f"{failed:,} lists failed again and again; the next start tries them once more"
     log.logger.info("ended", finished=reason is None, reason=reason, requests=snapshot.requests, lists=snapshot.lists)
     for url, why in run.ledger.unresolved:
@@ -273,23 +254,32 @@ async def _close(plan: Plan, run: Run, ending: Ending, snapshot: Snapshot, log: 
     return EXIT_DONE if reason is None else EXIT_STOPPED
 
 
-def _refusal(config: Config, error: Refused) -> str:
-    section = config.soundcloud
-    return (
-        f"{urlsplit(section.base_url).netloc} does not accept the credentials in {section.client_id_env} and "
-        f"{section.client_secret_env} ({error}); all that was read is kept, mend them and give the same command again"
-    )
+def _seed(run: Run, seeds: Sequence[Seed], config: Config) -> int:
+    """Enter the seeds in their order, each under the first source that knows its kind; return how many are new."""
+    new = 0
+    for (network, source), some in groupby(seeds, lambda seed: (seed.node.network, _source_of(seed, config))):
+        items = [Item(seed.kind, seed.id, seed.id, "full" if seed.kind == "url" else "id", None) for seed in some]
+        new += run.seed(items, network, source or config.crawl.sources[0])
+    return new
 
 
-def _seed(run: Run, seeds: Sequence[Seed], source: str) -> int:
-    items = [Item(seed.kind, seed.id, seed.id, "full" if seed.kind == "url" else "id", None) for seed in seeds]
-    return run.seed(items, NETWORK, source)
+def _source_of(seed: Seed, config: Config) -> str | None:
+    return next((name for name in config.crawl.sources if seed.kind in registry.service(name).kinds), None)
 
 
-def _settings(config: Config, provider: Provider) -> Settings:
+def _check_seeds(seeds: Sequence[Seed], config: Config) -> None:
+    for seed in seeds:
+        if _source_of(seed, config) is None:
+            knowing = " or ".join(row.name for row in registry.SERVICES if seed.kind in row.kinds)
+            raise ConfigError(f'the seed "{seed.text}" needs {knowing} among the sources in [crawl]')
+
+
+def _settings(config: Config) -> Settings:
     crawl = config.crawl
     return Settings(
-        relations=_relations(config, provider),
+        relations=configuration.relations_of(config),
+        networks=registry.networks(),
+        unwritten=tuple(registry.aliases()),
         empty_data=empty_data(config.dataset.keep),
         workers=crawl.workers,
         depth_max=crawl.max_depth,
@@ -299,75 +289,44 @@ def _settings(config: Config, provider: Provider) -> Settings:
         pages_per_list_max=crawl.max_pages_per_list,
         long_list_pages=crawl.long_list_pages,
         sets_bugs_aside=crawl.on_bug == "set_aside",
-        hydrate=(provider.network,) if crawl.hydrate == "undescribed" else (),
+        hydrate=(NETWORK,) if crawl.hydrate == "undescribed" else (),
         compression=config.shards.compression,
         shard_bytes_max=config.shards.bytes_max,
     )
 
 
-def _relations(config: Config, provider: Provider) -> dict[str, list[tuple[str, Relation]]]:
-    """Return the listings to read by kind of node: those of the config, and those that are ways to ask for nodes."""
-    chosen = config.crawl.relations
-    wanted = {
-        "user": chosen.user,
-        "track": chosen.track,
-        "playlist": chosen.playlist,
-        "url": ("resolve",),
-        "users": ("profile",),
-        "tracks": ("profile",),
-    }
-    table = {(relation.kind, relation.name): relation for relation in provider.relations}
-    return {kind: [(provider.name, table[kind, name]) for name in names] for kind, names in wanted.items()}
-
-
-def _gate(config: Config) -> Gate:
-    """Return the gate; a service on this computer is the operator's own, and has no limit unless one is set."""
-    own = is_loopback(urlsplit(config.soundcloud.base_url).hostname or "")
-    rate = configuration.rate_in_force(config, sandbox=bool(config.sandbox.enabled) or own)
-    return Gate("auto" if rate is None else rate, config.soundcloud.burst)
-
-
-@asynccontextmanager
-async def _client(
-    config: Config,
-    credentials: tuple[str, str],
-    gate: Gate,
-    before_send: Any = None,  # noqa: ANN401 - a callable
-) -> AsyncIterator[Client]:
-    section = config.soundcloud
-    owner = TokenOwner(OAuth(*credentials, token_url=section.token_url).exchange, SystemClock())
-    async with Http(
-        section.base_url,
-        token_url=section.token_url,
-        connections=config.crawl.workers,
-        timeouts=Timeouts(total_seconds=section.timeout_seconds),
-        contact=section.contact or "",
-    ) as http:
-        yield Client(http, gate, owner, before_send)
-
-
-def _pointed_at(config: Config, url: str) -> Config:
-    return replace(config, soundcloud=replace(config.soundcloud, base_url=url, token_url=f"{url}/oauth/token"))
-
-
 async def _resolve(config: Config, seeds: Sequence[Seed]) -> list[tuple[str, str | None, str | None]]:
     async with AsyncExitStack() as stack:
-        if configuration.uses_sandbox(config, os.environ):
-            config = replace(config, sandbox=replace(config.sandbox, enabled=True))
-            config = _pointed_at(config, await stack.enter_async_context(embedded(config.sandbox)))
-        gate = _gate(config)
-        client = await stack.enter_async_context(_client(config, _credentials(config), gate))
-        provider = SoundCloud(config.soundcloud.base_url, config.dataset.keep)
-        return [await _resolve_one(provider, client, seed) for seed in seeds]
+        name = _resolving(config)
+        sandbox = configuration.uses_sandbox(config, os.environ)
+        config = replace(
+            config,
+            sandbox=replace(config.sandbox, enabled=sandbox),
+            crawl=replace(config.crawl, sources=(name,)),
+        )
+        credentials = sources.credentials_of(config, os.environ)
+        if sandbox:
+            config = sources.pointed_at(config, await stack.enter_async_context(embedded(config.sandbox)))
+        opened = await stack.enter_async_context(sources.opened(config, credentials))
+        return [await _resolve_one(opened.sources[name], seed) for seed in seeds]
 
 
-async def _resolve_one(provider: SoundCloud, client: Client, seed: Seed) -> tuple[str, str | None, str | None]:
+def _resolving(config: Config) -> str:
+    """Return the first source in use that can resolve an address."""
+    for name in config.crawl.sources:
+        if "url" in registry.service(name).always:
+            return name
+    raise ConfigError("no source in use can resolve addresses: name soundcloud among the sources in [crawl]")
+
+
+async def _resolve_one(source: Source, seed: Seed) -> tuple[str, str | None, str | None]:
     if seed.kind != "url":
         return seed.text, f"{NETWORK}:{seed.kind}s:{seed.id}", None
+    provider = source.provider
     relation = next(relation for relation in provider.relations if relation.name == "resolve")
     task = Task(NodeId(NETWORK, "url", seed.id), relation)
     try:
-        page = provider.parse(task, await client.ask(provider.request(task)))
+        page = provider.parse(task, await source.client.ask(provider.request(task)))
     except Refused:
         raise
     except ProviderError as error:

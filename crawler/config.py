@@ -5,69 +5,57 @@ Every key has a default, so an empty file is a configuration too. What is absent
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
-import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 import tomlkit
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
 
 from crawler.errors import ConfigError
+from crawler.mistakes import did_you_mean, place, plain, url_problems
+from crawler.providers import registry
+from crawler.providers.service import Auto, Positive, Seconds, Section
 
-Source = Literal["soundcloud"]
+if TYPE_CHECKING:
+    from crawler.providers.soundcloud_service import SoundCloudSection
+
 Hydrate = Literal["never", "undescribed"]
 OnBug = Literal["stop", "set_aside"]
 Compression = Literal["zstd", "none"]
 Keep = Literal["graph", "profile", "raw"]
-Auto = Literal["auto"]
 
-Positive = Annotated[int, Meta(ge=1)]
 Depth = Annotated[int, Meta(ge=0)]
 Workers = Annotated[int, Meta(ge=1, le=1000)]
-Seconds = Annotated[float, Meta(gt=0, le=1e9)]
-Rate = Annotated[float, Meta(gt=0, le=1e6)]
-Variable = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
-HeaderText = Annotated[str, Meta(pattern="^[ -~]+$")]
-
-USER_RELATIONS = (
-    "followers",
-    "followings",
-    "likes_tracks",
-    "likes_playlists",
-    "reposts_tracks",
-    "reposts_playlists",
-    "tracks",
-    "playlists",
-    "related",
-    "web_profiles",
-)
-TRACK_RELATIONS = ("favoriters", "reposters", "related", "comments")
-PLAYLIST_RELATIONS = ("tracks", "reposters")
-
-POLITE_REQUESTS_PER_SECOND = 4.0
-"""Half of the 30,000 requests an hour that is the one figure ever reported of this API (soundcloud/api issue 182)."""
 
 
 class _Section(Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file."""
 
 
-class Relations(_Section, frozen=True):
-    """[crawl.relations]: which lists are followed from a node of each kind, in this order.
+if TYPE_CHECKING:
 
-    "profile", put first, asks for each user's own object: one request more a user, and its counts, the only ones that
-    can be trusted, spare every list that is known to be empty.
-    """
+    class Relations(_Section, frozen=True):
+        """[crawl.relations]: which lists are followed from a node of each kind, in this order.
 
-    user: tuple[str, ...] = USER_RELATIONS
-    track: tuple[str, ...] = TRACK_RELATIONS
-    playlist: tuple[str, ...] = PLAYLIST_RELATIONS
+        "profile", put first, asks for each user's own object: one request more a user, and its counts, the only ones
+        that can be trusted, spare every list that is known to be empty. A plain name is read from the first source
+        that has it, "source/name" from that one; what no source in use has is left out of the default.
+        """
+
+        user: tuple[str, ...] = ()
+        track: tuple[str, ...] = ()
+        playlist: tuple[str, ...] = ()
+
+else:
+    Relations = defstruct(
+        "Relations",
+        [(kind, tuple[str, ...], names) for kind, names in registry.kinds_offered().items()],
+        bases=(_Section,),
+        frozen=True,
+    )
 
 
 class Crawl(_Section, frozen=True):
@@ -79,7 +67,7 @@ class Crawl(_Section, frozen=True):
     answer, gives that list up, and goes on.
     """
 
-    sources: tuple[Source, ...] = ("soundcloud",)
+    sources: tuple[str, ...] = ("soundcloud",)
     workers: Workers = 32
     max_depth: Depth | None = None
     max_nodes: Positive | None = None
@@ -90,23 +78,6 @@ class Crawl(_Section, frozen=True):
     on_bug: OnBug = "stop"
     long_list_pages: Positive = 64
     relations: Relations = Relations()
-
-
-class SoundCloud(_Section, frozen=True):
-    """[soundcloud]: where the service is, which environment variables hold the credentials, and how fast to ask.
-
-    `requests_per_second` absent means polite for the service (`POLITE_REQUESTS_PER_SECOND`) and no limit for the
-    sandbox; see `rate_in_force`. `contact` is added to the User-Agent, so that the service can reach whoever crawls.
-    """
-
-    base_url: str = "https://api.soundcloud.com"
-    token_url: str = "https://secure.soundcloud.com/oauth/token"  # noqa: S105 - an address
-    client_id_env: Variable = "SOUNDCLOUD_CLIENT_ID"
-    client_secret_env: Variable = "SOUNDCLOUD_CLIENT_SECRET"  # noqa: S105 - a name
-    requests_per_second: Rate | Auto | None = None
-    burst: Positive = 4
-    timeout_seconds: Seconds = 30.0
-    contact: HeaderText | None = None
 
 
 class Sandbox(_Section, frozen=True):
@@ -138,57 +109,56 @@ class Dataset(_Section, frozen=True):
     keep: Keep = "profile"
 
 
-class Config(_Section, frozen=True):
-    """The whole file."""
+class _Fixed(_Section, frozen=True):
+    """The sections that are no source's."""
 
     crawl: Crawl = Crawl()
-    soundcloud: SoundCloud = SoundCloud()
     sandbox: Sandbox = Sandbox()
     shards: Shards = Shards()
     dataset: Dataset = Dataset()
+
+
+if TYPE_CHECKING:
+
+    class Config(_Fixed, frozen=True):
+        """The whole file: one section for each source of the registry, and those of the crawl."""
+
+        soundcloud: SoundCloudSection = SoundCloudSection()
+
+else:
+    Config = defstruct(
+        "Config",
+        [(row.name, row.section, row.section()) for row in registry.SERVICES],
+        bases=(_Fixed,),
+        frozen=True,
+        forbid_unknown_fields=True,
+    )
 
 
 _TABLES: Mapping[str, type[Struct]] = {
     "": Config,
     "crawl": Crawl,
     "crawl.relations": Relations,
-    "soundcloud": SoundCloud,
     "sandbox": Sandbox,
     "shards": Shards,
     "dataset": Dataset,
+    **{row.name: row.section for row in registry.SERVICES},
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "crawl.sources": get_args(Source),
+    "crawl.sources": registry.names(),
     "crawl.hydrate": get_args(Hydrate),
     "crawl.on_bug": get_args(OnBug),
-    "crawl.relations.user": ("profile", *USER_RELATIONS),
-    "crawl.relations.track": TRACK_RELATIONS,
-    "crawl.relations.playlist": PLAYLIST_RELATIONS,
     "shards.compression": get_args(Compression),
     "dataset.keep": get_args(Keep),
 }
-_SENTENCES: Mapping[str, str] = {
-    "soundcloud.client_id_env": "must be the name of an environment variable, not the client id itself",
-    "soundcloud.client_secret_env": "must be the name of an environment variable, not the secret itself",
-    "soundcloud.contact": "must be plain ASCII text on one line",
-    "soundcloud.requests_per_second": 'must be a number above 0, or "auto"',
-    "crawl.workers": "must be a whole number from 1 to 1000",
-}
-_PLAIN = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "text",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a table",
+_SENTENCES: Mapping[str, str] = {"crawl.workers": "must be a whole number from 1 to 1000"}
+_SECTION_SENTENCES: Mapping[str, str] = {
+    "contact": "must be plain ASCII text on one line",
+    "requests_per_second": 'must be a number above 0, or "auto"',
 }
 _IDENTITY = (
     "crawl.sources",
-    "crawl.relations.user",
-    "crawl.relations.track",
-    "crawl.relations.playlist",
     "crawl.hydrate",
-    "soundcloud.base_url",
     "sandbox.enabled",
     "sandbox.world",
     "sandbox.users",
@@ -222,7 +192,8 @@ def dumps(config: Config) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment("The configuration as used; starting this run again compares with it."))
     for name, section in _without_absent(msgspec.to_builtins(config)).items():
-        document.add(name, section)
+        if _is_said(config, name):
+            document.add(name, section)
     return tomlkit.dumps(document)
 
 
@@ -247,21 +218,52 @@ def differences(old: Config, new: Config) -> list[str]:
     Limits, workers, rates and shard sizes may change from one start of a run to the next; what is asked, of whom, and
     how much of it is kept may not.
     """
-    return [key for key in _IDENTITY if _value(old, key) != _value(new, key)]
+    keys = list(_IDENTITY)
+    for name in dict.fromkeys((*old.crawl.sources, *new.crawl.sources)):
+        keys += [f"{name}.{key}" for key in registry.service(name).identity]
+    before, after = relations_of(old), relations_of(new)
+    kinds = [kind for kind in dict.fromkeys((*before, *after)) if before.get(kind) != after.get(kind)]
+    return [key for key in keys if _value(old, key) != _value(new, key)] + [f"crawl.relations.{kind}" for kind in kinds]
+
+
+def relations_of(config: Config) -> dict[str, list[registry.Sourced]]:
+    """Return the listings to read by kind of node: those of the config, and those that are ways to ask for nodes."""
+    return registry.relations_of(config.crawl.sources, msgspec.structs.asdict(config.crawl.relations))
+
+
+def section_of(config: Config, source: str) -> Section:
+    """Return a source's section."""
+    section: Section = getattr(config, source)
+    return section
+
+
+def with_section(config: Config, source: str, **changes: object) -> Config:
+    """Return a configuration in which a source's section is changed."""
+    changed: Config = msgspec.structs.replace(
+        config, **{source: msgspec.structs.replace(section_of(config, source), **changes)}
+    )
+    return changed
 
 
 def uses_sandbox(config: Config, environment: Mapping[str, str]) -> bool:
-    """Tell whether a crawl talks to the embedded sandbox: as the config says, else exactly when no client id is set."""
+    """Tell whether a crawl talks to the embedded sandbox: as the config says, else exactly when no client id is set.
+
+    The client id is the first credential of the first source.
+    """
     if config.sandbox.enabled is not None:
         return config.sandbox.enabled
-    return not environment.get(config.soundcloud.client_id_env)
+    first = config.crawl.sources[0]
+    section = section_of(config, first)
+    keys = registry.service(first).credentials(section)
+    return bool(keys) and not environment.get(getattr(section, keys[0]))
 
 
-def rate_in_force(config: Config, *, sandbox: bool) -> float | Auto | None:
+def rate_in_force(config: Config, source: str = "soundcloud", *, sandbox: bool) -> float | Auto | None:
     """Return the requests per second to keep to; None, no limit, only for a sandbox when the config names no rate."""
-    if config.soundcloud.requests_per_second is not None:
-        return config.soundcloud.requests_per_second
-    return None if sandbox else POLITE_REQUESTS_PER_SECOND
+    asked = section_of(config, source).requests_per_second
+    if asked is not None:
+        return asked
+    return None if sandbox else registry.service(source).polite_requests_per_second
 
 
 def _convert(raw: Mapping[str, Any], name: str) -> Config:
@@ -270,8 +272,18 @@ def _convert(raw: Mapping[str, Any], name: str) -> Config:
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{name}: {_plain(str(error))}") from error
+        raise ConfigError(f"{name}: {plain(str(error), _sentence_of)}") from error
+    for problem in _consents(config):
+        raise ConfigError(f"{name}: {problem}")
     return config
+
+
+def _consents(config: Config) -> Iterator[str]:
+    """Yield what the sources in use find wrong with their sections."""
+    for source in config.crawl.sources:
+        problem = registry.service(source).check(section_of(config, source), config.dataset.keep)
+        if problem:
+            yield problem
 
 
 def _problems(raw: Mapping[str, Any]) -> Iterator[str]:
@@ -279,9 +291,10 @@ def _problems(raw: Mapping[str, Any]) -> Iterator[str]:
         yield from _unknown_keys(section, table)
     for dotted, value in _leaves(raw, ""):
         if isinstance(value, str) and dotted.endswith("_url"):
-            yield from _url_problems(dotted, value)
-        if dotted in _CHOICES:
-            yield from _choice_problems(dotted, value)
+            yield from url_problems(dotted, value)
+        choices = _choices(raw, dotted)
+        if choices:
+            yield from _choice_problems(dotted, value, choices)
 
 
 def _sections(raw: Mapping[str, Any], table: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -305,65 +318,51 @@ def _unknown_keys(section: Mapping[str, Any], table: str) -> Iterator[str]:
     for key in section:
         if key not in known:
             what = f'unknown key "{key}" in [{table}]' if table else f'unknown section or key "{key}"'
-            yield what + _did_you_mean(key, known)
+            yield what + did_you_mean(key, known)
 
 
-def _choice_problems(dotted: str, value: object) -> Iterator[str]:
-    choices = _CHOICES[dotted]
+def _choices(raw: Mapping[str, Any], dotted: str) -> tuple[str, ...]:
+    """Return what a key may hold, nothing when that is no choice; relations are those of the sources in use."""
+    table, _, kind = dotted.rpartition(".")
+    if table != "crawl.relations":
+        return _CHOICES.get(dotted, ())
+    sources = raw["crawl"].get("sources", Crawl().sources)
+    known = [source for source in sources if source in registry.names()] if isinstance(sources, list | tuple) else []
+    return (*registry.choices(known, kind), *registry.kinds_offered().get(kind, ()))
+
+
+def _choice_problems(dotted: str, value: object, choices: tuple[str, ...]) -> Iterator[str]:
     values = value if isinstance(value, list) else [value]
     for one in values:
         if isinstance(one, str) and one not in choices:
-            allowed = ", ".join(f'"{choice}"' for choice in choices)
-            guess = _did_you_mean(one, choices) or f"; known: {allowed}"
-            yield f'{_place(dotted)} does not know "{one}"{guess}'
+            allowed = ", ".join(f'"{choice}"' for choice in dict.fromkeys(choices) if "/" not in choice)
+            guess = did_you_mean(one, choices) or f"; known: {allowed}"
+            yield f'{place(dotted)} does not know "{one}"{guess}'
     if isinstance(value, list) and len({str(one) for one in value}) < len(value):
-        yield f"{_place(dotted)} names the same thing twice"
+        yield f"{place(dotted)} names the same thing twice"
     if dotted == "crawl.sources" and value == []:
-        yield f"{_place(dotted)} must name at least one source"
+        yield f"{place(dotted)} must name at least one source"
 
 
-def _url_problems(dotted: str, url: str) -> Iterator[str]:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        plain = not (parts.query or parts.fragment or parts.username or parts.password or url.endswith("/"))
-        _ = parts.port
-    except ValueError:
-        host, plain = "", False
-    if not host or not plain:
-        yield f"{_place(dotted)} must be a URL like https://host/path, without a slash, query or user at its ends"
-    elif parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        yield f"{_place(dotted)} must begin with https:// (http:// only for this computer, as http://127.0.0.1:8000)"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _plain(message: str) -> str:
-    """Put msgspec's sentence, "Expected `int`, got `str` - at `$.crawl.workers`", into words for the operator."""
-    what, _, where = message.partition(" - at `$")
-    dotted = where.strip(".`").replace("[...]", "")
+def _sentence_of(dotted: str) -> str | None:
+    """Return what a key must be; the value of a name of a variable is never repeated: it may be the secret itself."""
     if dotted in _SENTENCES:
-        return f"{_place(dotted)} {_SENTENCES[dotted]}"
-    words = re.sub(r"`([^`]*)`", lambda match: _PLAIN.get(match[1], match[1].replace(" | null", "")), what)
-    words = re.sub(r"(\d)\.0\b", r"\1", words.replace("> 0.0", "above 0"))
-    for name, plain in _PLAIN.items():
-        words = re.sub(rf"\b{name}\b(?! or)", plain, words)
-    return f"{_place(dotted)}: {words[:1].lower()}{words[1:]}"
-
-
-def _place(dotted: str) -> str:
+        return _SENTENCES[dotted]
     table, _, key = dotted.rpartition(".")
-    return f"{key} in [{table}]" if table else f"[{key}]"
+    if table not in registry.names():
+        return None
+    if key.endswith("_env"):
+        return (
+            f"must be the name of an environment variable, not the {key.removesuffix('_env').replace('_', ' ')} itself"
+        )
+    return _SECTION_SENTENCES.get(key)
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f'; did you mean "{near[0]}"?' if near else ""
+def _is_said(config: Config, name: str) -> bool:
+    """Tell whether a section belongs into the file: that of a source which is not used says nothing by its defaults."""
+    if name not in registry.names() or name in config.crawl.sources:
+        return True
+    return section_of(config, name) != registry.service(name).section()
 
 
 def _without_absent(raw: Mapping[str, Any]) -> dict[str, Any]:

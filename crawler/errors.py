@@ -79,13 +79,15 @@ class Spent(CrawlerError):  # noqa: N818
     """A budget of ours, or a quota of the service's, is used up: nothing more is asked before its date.
 
     `until_epoch_seconds` is when it may go on, None when nobody can tell or when somebody must raise a limit.
+    `of_source` tells that it is one source's, and that others may go on.
     """
 
     exit_code = 3
 
-    def __init__(self, message: str, *, until_epoch_seconds: float | None = None) -> None:
+    def __init__(self, message: str, *, until_epoch_seconds: float | None = None, of_source: bool = False) -> None:
         super().__init__(message)
         self.until_epoch_seconds = until_epoch_seconds
+        self.of_source = of_source
 
 
 class StorageError(CrawlerError):

@@ -7,7 +7,7 @@ listing ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -95,11 +95,68 @@ class Body(Protocol):
         ...
 
 
+class Point(Struct, gc=False):
+    """One value of a time series: what was measured of a node on a platform, on a date (`2026-05-01`, local).
+
+    `series` tells several series of one metric apart (a song has one for each of its ids on a platform), else null.
+    """
+
+    kind: str
+    id: Id
+    platform: str
+    metric: str
+    series: str | None
+    date: str
+    value: int | float
+
+
+class Ranking(Struct, gc=False):
+    """One place in a chart on a date: what stood there, `kind` and `id`.
+
+    `origin` is "row" for a row of that date's chart, "history" for one of an earlier date that a later row told.
+    `requested_date` is what was asked for, when that was another date. Counts and times are the service's own words.
+    """
+
+    chart: str
+    kind: str
+    id: Id
+    date: str
+    requested_date: str | None
+    rank: int
+    previous_rank: int | None = None
+    peak_rank: int | None = None
+    peak_date: str | None = None
+    time_on_chart: int | None = None
+    plays: int | None = None
+    plays_of_week: int | None = None
+    origin: Literal["row", "history"] = "row"
+
+
+class CrossReference(Struct, gc=False):
+    """Another name of a node: under `scheme` ("isrc", "upc", "soundcloud_user_id", ...) it is called `value`.
+
+    Many to many: a recording has several ISRCs, an ISRC several recordings. `evidence` is how it is known:
+    "row_inline", "identifiers", "url", "by_identifier"; `is_default` what the service says of several, else null.
+    """
+
+    kind: str
+    id: Id
+    scheme: str
+    value: str
+    evidence: str
+    is_default: bool | None = None
+
+
+Record = Point | Ranking | CrossReference
+"""What a page tells besides edges and nodes. Each is given once for each source, however often it is told."""
+
+
 class Item(Struct, gc=False):
     """One row of a page.
 
     `key` tells rows of the same listing apart (the id of the node, or of the comment). `at` is when the edge came to
     be, ISO 8601 in UTC, None where the service does not tell. `owner` is the uploader inside a track or playlist.
+    `others` are further nodes that the row shows, as its several artists, or other names to ask by.
     `counts` gives the lengths of the node's lists by relation, only from an object that can be trusted (`/users/{}`):
     nested objects of the official API carry false zeros (soundcloud/api issue 66).
     """
@@ -112,6 +169,7 @@ class Item(Struct, gc=False):
     at: str | None = None
     owner: Item | None = None
     counts: Mapping[str, int] | None = None
+    others: tuple[Item, ...] = ()
 
 
 class Page(Struct):
@@ -122,7 +180,8 @@ class Page(Struct):
     `asked` is the number that the request asked for. `unread` counts rows that were null or of an unknown kind, `own`
     those that were the node itself, which is no relative of its own. `mark` is where the following page stands, growing
     along a list: an offset, or a time in milliseconds, negated; None where a cursor tells neither. `doubt` says why
-    the rows may not be all that the page should have shown.
+    the rows may not be all that the page should have shown. `records` is what the page tells besides; where the
+    relation gives no edge, and the page has no items, they are its rows.
     """
 
     items: list[Item]
@@ -133,6 +192,7 @@ class Page(Struct):
     own: int = 0
     mark: int | None = None
     doubt: str | None = None
+    records: Sequence[Record] = ()
 
 
 class Certificate(Struct, kw_only=True):
@@ -144,7 +204,7 @@ class Certificate(Struct, kw_only=True):
     service cut away, `duplicates` those dropped because this reading had shown them before; the three are all rows that
     the service served. `hidden_bound` is how many more may have been cut away at the end, null when unknown: from the
     last page, whose length nobody tells, or from the pages of a trap, which may have lain beyond the end.
-    `distinct` counts the edges given by all readings together.
+    `distinct` counts the edges given by all readings together, or the records where the rows are no edges.
     `advertised` is the length of the list in an object that can be trusted, asked for before, `advertised_after` after;
     null where nobody asked, or no such object tells. `missing` counts the rows that are known to be missing and that
     nothing explains, null when nobody can know.

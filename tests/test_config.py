@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.config import (
-    POLITE_REQUESTS_PER_SECOND,
-    USER_RELATIONS,
     Config,
     differences,
     dumps,
@@ -20,6 +18,7 @@ from crawler.config import (
     with_overrides,
 )
 from crawler.errors import ConfigError
+from crawler.providers.soundcloud_service import POLITE_REQUESTS_PER_SECOND, USER_RELATIONS
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
 

@@ -15,8 +15,8 @@ from crawler.dataset.reader import lines
 from crawler.errors import ConfigError
 from crawler.model import Id, Verdict
 
-Name = tuple[str, str, Id]
-"""A listing: relation, kind and id of its node."""
+Name = tuple[str, str, str, Id]
+"""A listing: source, relation, kind and id of its node."""
 
 
 class Again(Struct):
@@ -43,7 +43,7 @@ def lists_with(run: Path, verdicts: Collection[str]) -> list[Again]:
         raise ConfigError(message)
     last: dict[Name, ListLine] = {}
     for certificate in _decoded(run, "lists", ListLine):
-        name = (certificate.relation, certificate.kind, certificate.id)
+        name = (certificate.source, certificate.relation, certificate.kind, certificate.id)
         last.pop(name, None)
         last[name] = certificate
     chosen = {name: Again(line) for name, line in last.items() if line.verdict in verdicts}
@@ -59,7 +59,7 @@ def _take(chosen: dict[Name, Again], edge: EdgeLine) -> None:
     here, there = (edge.src_kind, edge.src), (edge.dst_kind, edge.dst)
     if edge.via in INWARD:
         here, there = there, here
-    again = chosen.get((edge.via, *here))
+    again = chosen.get((edge.source, edge.via, *here))
     if again is not None:
         again.given.append(f"{there[1]} {edge.at}" if edge.type == "commented" else there[1])
         again.next_rank = max(again.next_rank, edge.rank + 1)

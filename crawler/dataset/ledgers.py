@@ -12,13 +12,23 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from crawler.dataset.lines import EdgeLine, ListLine, NodeLine
+from crawler.dataset.lines import ChartLine, CrossReferenceLine, EdgeLine, ListLine, NodeLine, SeriesLine
+from crawler.frontier import told
 from crawler.frontier.ids import IdSet
 from crawler.model import DETAILS, Id
-from crawler.providers.soundcloud_relations import RELATIONS
+from crawler.providers import registry
 
-INWARD = frozenset(relation.name for relation in RELATIONS if relation.inward)
+INWARD = registry.inward()
+_ROWS = frozenset(
+    (row.name, relation.kind, relation.name)
+    for row in registry.SERVICES
+    for relation in row.relations
+    if relation.edge is None
+)
+"""Lists whose rows are no edges; where a record comes from one, it is a row of it."""
 _SHOWN = 10
+Listing = tuple[str, str, str, Id]
+"""A listing: source, relation, kind and id of its node."""
 _Hashes = NDArray[np.int64]
 
 
@@ -70,9 +80,13 @@ class EdgeCheck:
         if line.rank is None:
             return
         here, there = reversed(ends) if line.via in INWARD else ends
-        listing = hash((line.via, *here))
+        listing = hash((line.source, line.via, *here))
         self._listings.append(listing)
         self._edges.append(hash((listing, there, line.type, line.rank if line.type == "commented" else 0)))
+
+    def add_row(self, listing: tuple[str, str, str, Id]) -> None:
+        """Count a row that is no edge for its listing."""
+        self._listings.append(hash(listing))
 
     def by_listing(self) -> tuple[_Hashes, _Hashes]:
         """Return the hashes of the listings that gave edges, in order, and how many each gave."""
@@ -87,10 +101,38 @@ class EdgeCheck:
             yield f"edges: {repeated} are there twice from the same list"
 
 
+class RecordCheck:
+    """Whether each point, ranking and cross reference is there once, and of a node that is known."""
+
+    def __init__(self, nodes: NodeCheck, edges: EdgeCheck) -> None:
+        self.counts: Counter[str] = Counter()
+        self._nodes = nodes
+        self._edges = edges
+        self._seen: defaultdict[str, IdSet] = defaultdict(IdSet)
+        self._problems: list[str] = []
+
+    def take(self, line: SeriesLine | ChartLine | CrossReferenceLine) -> None:
+        """Read one line."""
+        shard = told.shard_of(line)
+        self.counts[shard] += 1
+        name, key = told.name_of(line, line.source)
+        if key in self._seen[name]:
+            self._problems.append(f"{shard}: {name} {key} is there twice")
+        self._seen[name].add(key)
+        if (line.kind, line.id) not in self._nodes:
+            self._problems.append(f"{shard}: {line.kind} {line.id} has no line in nodes")
+        if (line.source, line.kind, line.via) in _ROWS:
+            self._edges.add_row((line.source, line.via, line.kind, line.id))
+
+    def problems(self) -> Iterator[str]:
+        """Return a sentence for each thing that is wrong."""
+        yield from self._problems
+
+
 class ListCheck:
     """What the certificates promise. `pending` gives the edges so far of listings that have not ended."""
 
-    def __init__(self, pending: Mapping[tuple[str, str, Id], int]) -> None:
+    def __init__(self, pending: Mapping[Listing, int]) -> None:
         self._promised = {hash(listing): edges for listing, edges in pending.items()}
         self._pending = frozenset(self._promised)
         self._names = {hash(listing): listing for listing in pending}
@@ -99,7 +141,7 @@ class ListCheck:
 
     def take(self, line: ListLine) -> None:
         """Read one line. A failed listing is tried again at a later start; others once more for each reading."""
-        listing = hash((line.relation, line.kind, line.id))
+        listing = hash((line.source, line.relation, line.kind, line.id))
         reading = hash((listing, line.reading))
         if reading in self._ended:
             self._problems.append(f"lists: {line.relation} of {line.kind} {line.id} is certified twice")
@@ -107,7 +149,7 @@ class ListCheck:
             self._ended.add(reading)
         if listing not in self._pending:
             self._promised[listing] = line.distinct
-            self._names[listing] = (line.relation, line.kind, line.id)
+            self._names[listing] = (line.source, line.relation, line.kind, line.id)
 
     def problems(self, edges: EdgeCheck) -> Iterator[str]:
         """Return a sentence for each thing that is wrong, given all edges."""
@@ -115,7 +157,7 @@ class ListCheck:
         given = dict(zip(*(values.tolist() for values in edges.by_listing()), strict=True))
         wrong = [listing for listing, count in self._promised.items() if count != given.get(listing, 0)]
         for listing in wrong[:_SHOWN]:
-            relation, kind, value = self._names[listing]
+            _, relation, kind, value = self._names[listing]
             there, promised = given.get(listing, 0), self._promised[listing]
             yield f"edges: {there} are there from {relation} of {kind} {value}, its list says {promised}"
         if len(wrong) > _SHOWN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
-from crawler.model import Certificate, Detail, Id
+from crawler.model import Certificate, CrossReference, Detail, Id, Point, Ranking
 
 
 class NodeLine(Struct, forbid_unknown_fields=True, gc=False):
@@ -40,4 +40,37 @@ class ListLine(Certificate, forbid_unknown_fields=True):
     """A line of `lists`: how a listing ended."""
 
 
-SHAPES: dict[str, type[Struct]] = {"nodes": NodeLine, "edges": EdgeLine, "lists": ListLine}
+class SeriesLine(Point, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """A line of `series`: one value of a time series."""
+
+    via: str
+    source: str
+    observed_at: str
+
+
+class ChartLine(Ranking, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """A line of `charts`: one place in a chart on a date."""
+
+    via: str
+    source: str
+    observed_at: str
+
+
+class CrossReferenceLine(CrossReference, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """A line of `xrefs`: another name of a node, and how it is known."""
+
+    via: str
+    source: str
+    observed_at: str
+
+
+SHAPES: dict[str, type[Struct]] = {
+    "nodes": NodeLine,
+    "edges": EdgeLine,
+    "lists": ListLine,
+    "series": SeriesLine,
+    "charts": ChartLine,
+    "xrefs": CrossReferenceLine,
+}
+RECORDS = ("series", "charts", "xrefs")
+"""Kinds of files that a run has only when a source tells such things."""

@@ -7,21 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crawler.config import Config, load
+from crawler.config import Config, load, relations_of
 from crawler.frontier.lock import holder
 from crawler.frontier.state import read_state
 
 LOCK = "lock"
-
-_ASIDE_KINDS = ("url", "tracks", "users")
-"""No nodes of the graph but ways to ask for them: one listing each."""
 
 
 def status(run: Path) -> dict[str, Any]:
     """Return how far a run has come, ready for JSON.
 
     `nodes`, `edges`, `lists` and `relations` are counts by kind, type, verdict, and relation ("user/followers") and
-    verdict, `missing` the rows known to be missing by relation, `unchecked` the complete lists for which there is no
+    verdict, `records` those of points, rankings and cross references, `missing` the rows known to be missing by
+    relation, `unchecked` the complete lists for which there is no
     count to check them by. `bugs` counts lists given up because our own code failed. `pending` counts the lists that
     are still to be read, `waiting` those set aside with a date, `parked` those given up until the next start.
     `frontier_by_depth` counts nodes that wait to be expanded. `state` is "running", "finished" or "stopped". Raises
@@ -35,7 +33,7 @@ def status(run: Path) -> dict[str, Any]:
     stopped = "stopped" if pending or waiting or not totals else "finished"
     return {
         "state": "running" if holder(run / LOCK) else stopped,
-        **{name: _positive(totals.get(name, {})) for name in ("nodes", "edges", "lists")},
+        **{name: _positive(totals.get(name, {})) for name in ("nodes", "edges", "lists", "records")},
         "relations": {name: _positive(verdicts) for name, verdicts in totals.get("relations", {}).items()},
         "missing": _positive(totals.get("missing", {})),
         "unchecked": _positive(totals.get("unchecked", {})),
@@ -72,10 +70,11 @@ def text(found: Mapping[str, Any], run: Path) -> str:
         ("unchecked", f"{sum(found['unchecked'].values()):,} complete lists without a count to check them by"),
         ("records", f"{len(found['shards'])} shards, {size_bytes:,} bytes in {run / 'shards'}"),
     )
+    besides = [("besides", _counts(found["records"]))] if found["records"] else []
     bugs = (
         [("bugs", f"{found['bugs']:,} lists given up because the crawler's own code failed")] if found["bugs"] else []
     )
-    lines = [f"  {name:<9} {words}" for name, words in (*rows, *bugs)]
+    lines = [f"  {name:<9} {words}" for name, words in (*rows, *besides, *bugs)]
     return "\n".join([f"{run}: {found['state']}", *lines, *coverage(found["relations"], found["missing"])])
 
 
@@ -98,9 +97,8 @@ def _config(run: Path) -> Config:
 
 def _fresh(state: Mapping[str, Any], config: Config) -> tuple[int, Counter[int]]:
     """Return how many lists of the log are still to be begun, and how many of its nodes to be expanded, by depth."""
-    position, relations = state["position"], config.crawl.relations
-    lists_per_node = {"user": len(relations.user), "track": len(relations.track), "playlist": len(relations.playlist)}
-    lists_per_node |= dict.fromkeys(_ASIDE_KINDS, 1)
+    position = state["position"]
+    lists_per_node = {kind: len(listings) for kind, listings in relations_of(config).items()}
     due, nodes = 0, Counter[int]()
     for row, kind, depth, count in state["fresh"]:
         wanted = lists_per_node.get(kind, 0) * count

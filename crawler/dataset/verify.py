@@ -4,7 +4,8 @@ What is checked: the frontier's pages and rows are whole, and then every shard i
 and by its hash or CRC what was written; its frames and lines are whole and as many as were counted; every line has
 exactly its keys; no node is given twice without becoming richer; no listing yields an edge twice or is certified twice;
 every listing has as many edges as its certificate, or the frontier, says; both ends of every edge are nodes; the totals
-and the log agree with the lines. It needs about 16 bytes of memory per edge and 300 per list.
+and the log agree with the lines;
+every point, ranking and cross reference is there once. It needs about 16 bytes of memory per edge and 300 per list.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ from typing import Any
 
 import msgspec
 
-from crawler.dataset.ledgers import EdgeCheck, ListCheck, NodeCheck
-from crawler.dataset.lines import SHAPES
+from crawler.dataset.ledgers import EdgeCheck, ListCheck, Listing, NodeCheck, RecordCheck
+from crawler.dataset.lines import RECORDS, SHAPES
 from crawler.dataset.reader import OPEN, blocks, head, place_of
 from crawler.errors import ConfigError, StorageError
+from crawler.frontier import told
 from crawler.frontier.checks import UNREADABLE, damage
 from crawler.frontier.rows import ShardRow
 from crawler.frontier.state import read_state
+from crawler.providers import registry
 
 PROBLEMS_SHOWN = 100
-NO_NODES = frozenset({"url", "users", "tracks"})
+_ALWAYS = tuple(kind for kind in SHAPES if kind not in RECORDS)
+NO_NODES = registry.aliases()
 """Kinds in the log that are ways to ask for nodes, and have no line."""
 
-_Pending = dict[tuple[str, str, int | str], int]
+_Pending = dict[Listing, int]
 
 
 def verify(run: Path) -> dict[str, Any]:
@@ -45,19 +49,22 @@ def verify(run: Path) -> dict[str, Any]:
     path = frontier_of(run)
     broken = list(damage(path))
     if broken:
-        return _found(broken, dict.fromkeys(SHAPES, 0), 0)
+        return _found(broken, dict.fromkeys(_ALWAYS, 0), 0)
     state, pending, log = _consistent(path)
     nodes, lists = NodeCheck(), ListCheck(pending)
     edges = EdgeCheck(nodes)
+    records = RecordCheck(nodes, edges)
     checks: dict[str, Callable[[Any], None]] = {"nodes": nodes.take, "edges": edges.take, "lists": lists.take}
+    checks |= dict.fromkeys(RECORDS, records.take)
     problems: list[str] = [*_strays(run / "shards", state["shards"])]
-    counted: Counter[str] = Counter(dict.fromkeys(SHAPES, 0))
+    counted: Counter[str] = Counter(dict.fromkeys(_ALWAYS, 0))
     for kind in SHAPES:
         for shard in state["shards"]:
             if shard.kind == kind:
                 problems += _shard(run / "shards", shard, checks[kind], counted)
-    problems += [*nodes.problems(), *edges.problems(), *lists.problems(edges)]
-    problems += _totals(state["totals"], nodes.counts, edges.counts)
+    problems += [*nodes.problems(), *edges.problems(), *lists.problems(edges), *records.problems()]
+    counts = {"nodes": nodes.counts, "edges": edges.counts, "records": records.counts}
+    problems += _totals(state["totals"], counts)
     problems += _log(log, nodes.counts)
     return _found(problems, counted, len(state["shards"]))
 
@@ -102,9 +109,11 @@ def _pending(path: Path) -> tuple[_Pending, Counter[str]]:
     """Return how many edges each unfinished listing has given so far, by (relation, kind, id), and the log's nodes."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
-            rows = connection.execute("SELECT relation, kind, node, body FROM listings").fetchall()
-            log = connection.execute("SELECT kind, sum(count) FROM log WHERE fresh GROUP BY kind").fetchall()
-        pending = {(name, kind, node): msgspec.json.decode(body)["distinct"] for name, kind, node, body in rows}
+            rows = connection.execute("SELECT source, relation, kind, node, body FROM listings").fetchall()
+            log = connection.execute(
+                "SELECT kind, sum(count) FROM log WHERE fresh AND network <> ? GROUP BY kind", (told.NETWORK,)
+            ).fetchall()
+        pending = {tuple(listing): msgspec.json.decode(body)["distinct"] for *listing, body in rows}
     except UNREADABLE as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
     return pending, Counter({kind: number for kind, number in log if kind not in NO_NODES})
@@ -175,8 +184,8 @@ def _log(log: Mapping[str, int], nodes: Mapping[str, int]) -> Iterator[str]:
             yield f"nodes: {nodes.get(kind, 0)} of {kind} are there, the log has {log.get(kind, 0)}"
 
 
-def _totals(totals: Mapping[str, Any], nodes: Mapping[str, int], edges: Mapping[str, int]) -> Iterator[str]:
-    for name, counts in (("nodes", nodes), ("edges", edges)):
+def _totals(totals: Mapping[str, Any], found: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    for name, counts in found.items():
         stated = {kind: number for kind, number in totals.get(name, {}).items() if number}
         for kind in sorted(stated.keys() | counts.keys()):
             if stated.get(kind, 0) != counts.get(kind, 0):

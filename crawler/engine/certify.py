@@ -14,9 +14,9 @@ from crawler.policy import verdict
 from crawler.policy.verdict import Advance, Judgement, Look, Numbers
 
 
-def note_page(listing: Listing, page: Page, new_rows: int) -> int:
-    """Take a page's numbers into the progress; return how many rows it hides."""
-    progress, shown = listing.progress, len(page.items) + page.unread + page.own
+def note_page(listing: Listing, page: Page, new_rows: int, records: int = 0) -> int:
+    """Take a page's numbers into the progress; return how many rows it hides. `records` are those that are rows."""
+    progress, shown = listing.progress, len(page.items) + records + page.unread + page.own
     limit = page.limit or page.asked
     hidden = max(0, limit - shown) if page.next is not None and limit and page.doubt is None else 0
     progress.pages += 1
@@ -31,7 +31,7 @@ def note_page(listing: Listing, page: Page, new_rows: int) -> int:
         progress.page_hidden = hidden
     else:
         progress.barren += 1
-        progress.repeats += bool(page.items)
+        progress.repeats += bool(page.items or records)
         progress.barren_hidden += hidden
     return hidden
 

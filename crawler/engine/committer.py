@@ -22,7 +22,7 @@ from msgspec.structs import astuple
 from crawler.engine.ledger import Entry
 from crawler.frontier.rows import Change, Position, ShardRow
 from crawler.frontier.store import Frontier
-from crawler.shards.writer import KINDS, Lines, Shard, ShardWriter
+from crawler.shards.writer import Lines, Shard, ShardWriter
 
 GROUP_PAGES_MAX = 64
 
@@ -142,12 +142,15 @@ def _lines(group: list[Entry]) -> dict[str, Lines]:
     nodes = [line for entry in group for line in entry.nodes]
     lists = [line for entry in group for line in entry.lists]
     edges = [lines for entry in group for lines in entry.edges]
-    joined = (
-        Lines(b"".join(nodes), len(nodes)),
-        Lines(b"".join([lines.data for lines in edges]), sum([lines.count for lines in edges])),
-        Lines(b"".join(lists), len(lists)),
-    )
-    return dict(zip(KINDS, joined, strict=True))
+    joined = {
+        "nodes": Lines(b"".join(nodes), len(nodes)),
+        "edges": Lines(b"".join([lines.data for lines in edges]), sum([lines.count for lines in edges])),
+        "lists": Lines(b"".join(lists), len(lists)),
+    }
+    for kind in dict.fromkeys(kind for entry in group for kind in entry.records):
+        lines = [line for entry in group for line in entry.records.get(kind, ())]
+        joined[kind] = Lines(b"".join(lines), len(lines))
+    return joined
 
 
 def _change(group: list[Entry], position: Position, shards: list[Shard]) -> Change:

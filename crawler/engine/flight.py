@@ -31,12 +31,22 @@ class Ended(Struct, frozen=True):
 
 
 class Postponed(Struct, frozen=True):
-    """The request failed too often for now; ask again in `delay_seconds`."""
+    """The request failed too often for now; ask again in `delay_seconds`.
+
+    `paused` tells that it did not fail: its source is paused for long, and the other sources do not wait for that.
+    """
 
     delay_seconds: float
     reason: str
     observed_at: str
     retries: int = 0
+    paused: bool = False
+
+
+class Withheld(Struct, frozen=True):
+    """The source asks for nothing more in this start, and others do: the listing is kept for the next one."""
+
+    reason: str
 
 
 class Unsent(Struct, frozen=True):
@@ -50,7 +60,7 @@ class Skipped(Struct, frozen=True):
     """The request was not worth sending: a trusted count says that the listing is empty."""
 
 
-Outcome = Landed | Ended | Postponed | Unsent | Skipped
+Outcome = Landed | Ended | Postponed | Withheld | Unsent | Skipped
 
 
 def task_of(listing: Listing) -> Task:

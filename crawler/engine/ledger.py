@@ -7,7 +7,7 @@ true.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -15,15 +15,17 @@ from msgspec.structs import replace
 
 from crawler.engine import certify
 from crawler.engine.flight import Ended, Landed, Postponed
+from crawler.frontier import told
 from crawler.frontier.ids import IdSet
-from crawler.frontier.known import Known, Sighting
+from crawler.frontier.known import RICHEST, Known, Sighting
 from crawler.frontier.rows import Listing, ListingPage, Position, Run
-from crawler.model import Detail, Id, Item, NodeId, Page
+from crawler.model import Detail, Id, Item, NodeId, Page, Record
 from crawler.policy.verdict import Judgement, Look
 from crawler.shards import codec
 from crawler.shards.writer import Lines
 
 Tally = tuple[str, ...]
+_WAYS = ("url", "users", "tracks")
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Entry:
     nodes: list[bytes] = field(default_factory=list)
     edges: list[Lines] = field(default_factory=list)
     lists: list[bytes] = field(default_factory=list)
+    records: dict[str, list[bytes]] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
     listing: Listing | None = None
     ended: int = 0
@@ -48,10 +51,21 @@ class Entry:
 
 
 class Ledger:
-    """Turns outcomes into entries. `pages_max` caps a listing, None for no cap."""
+    """Turns outcomes into entries. `pages_max` caps a listing, None for no cap.
+
+    `networks` gives the network of a kind of node that may be another than that of the node whose list shows it;
+    `unwritten` are kinds that are no nodes of the graph but ways to ask for them, and get no line.
+    """
 
     def __init__(
-        self, known: Known, last_row: int, last_listing: int, pages_max: int | None, empty_data: bytes
+        self,
+        known: Known,
+        last_row: int,
+        last_listing: int,
+        pages_max: int | None,
+        empty_data: bytes,
+        networks: Mapping[str, str] = {},
+        unwritten: Collection[str] = _WAYS,
     ) -> None:
         self.known = known
         self.last_row = last_row
@@ -59,6 +73,8 @@ class Ledger:
         self._last_listing = last_listing
         self._pages_max = pages_max
         self._empty_data = empty_data
+        self._networks = networks
+        self._unwritten = unwritten
 
     def seeds(self, items: Sequence[Item], network: str, source: str, stamp: tuple[str, Position]) -> Entry:
         """Enter seeds not known yet: nodes at depth 0, URLs one step before it; `stamp` is (time, position)."""
@@ -89,7 +105,13 @@ class Ledger:
             return self._looked(listing, landed, entry)
         items = _unseen(listing, page)
         hidden_before, duplicates = progress.hidden, len(page.items) - len(items)
-        certify.note_page(listing, page, len(items))
+        new = self._tell(listing, page.records, landed.observed_at, entry) if page.records else 0
+        if listing.relation.edge is None and not page.items:
+            progress.distinct += new
+            duplicates += len(page.records) - new
+            certify.note_page(listing, page, new, len(page.records))
+        else:
+            certify.note_page(listing, page, len(items))
         progress.duplicates += duplicates
         entry.tally["pages",] += 1
         entry.tally["unread",] += page.unread
@@ -135,13 +157,39 @@ class Ledger:
         """Set a listing aside until `not_before`, in seconds since the epoch."""
         progress = listing.progress
         progress.first_at = progress.first_at or postponed.observed_at
-        progress.set_asides += 1
+        progress.set_asides += not postponed.paused
         self._retried(listing, postponed.retries, entry)
         listing.state = "waiting"
         listing.not_before = not_before
         entry.tally["set_aside",] += 1
         self._keep(listing, entry)
         return entry
+
+    def withhold(self, listing: Listing, entry: Entry) -> Entry:
+        """Keep a listing for the next start; it ends nothing and says nothing of the list."""
+        listing.state = "parked"
+        entry.tally["withheld",] += 1
+        self._keep(listing, entry)
+        return entry
+
+    def _tell(self, listing: Listing, records: Sequence[Record], observed_at: str, entry: Entry) -> int:
+        """Enter the records that were not told before; return how many."""
+        keys: dict[str, list[Id]] = {}
+        for record in records:
+            name, key = told.name_of(record, listing.source)
+            known = self.known.kind(told.NETWORK, name).known
+            if key in known:
+                continue
+            known.add(key)
+            keys.setdefault(name, []).append(key)
+            shard = told.shard_of(record)
+            line = codec.record_line(record, listing.relation.name, (listing.source, observed_at))
+            entry.records.setdefault(shard, []).append(line)
+            entry.tally["records", shard] += 1
+        for name, values in keys.items():
+            run = Run(told.NETWORK, name, listing.depth, listing.relation.name, RICHEST, fresh=True, ids=values)
+            self._append_run(entry, run)
+        return sum(len(values) for values in keys.values())
 
     def _retried(self, listing: Listing, retries: int, entry: Entry) -> None:
         if retries:
@@ -204,16 +252,35 @@ class Ledger:
     def _discover(
         self, listing: Listing, items: list[Item], via: str, stamp: tuple[str, str, str], entry: Entry
     ) -> None:
-        network, depth = listing.node.network, listing.depth + 1
-        sightings = self.known.sight(network, items, depth, via)
-        self._record(entry, sightings, stamp)
+        depth = listing.depth + 1
+        sightings = self._sight(items, depth, via, stamp, entry)
         owners = [item.owner for item in items if item.owner is not None]
         if owners:
-            self._record(entry, self.known.sight(network, owners, depth, via), stamp)
+            self._sight(owners, depth, via, stamp, entry)
+        others = [other for item in items if item.others for other in item.others]
+        if others:
+            self._sight(others, depth, via, stamp, entry)
         self._posted(listing, sightings, stamp, entry)
         for item in items:
             if item.counts is not None:
+                network = self._networks.get(item.kind, stamp[0])
                 entry.counts[NodeId(network, item.kind, item.id)] = dict(item.counts)
+
+    def _sight(
+        self, items: Sequence[Item], depth: int, via: str, stamp: tuple[str, str, str], entry: Entry
+    ) -> list[Sighting]:
+        """Enter the items that are new or fuller, each in the network of its kind."""
+        found = []
+        kinds = dict.fromkeys([item.kind for item in items])
+        networks = dict.fromkeys([self._networks.get(kind, stamp[0]) for kind in kinds])
+        for network in networks:
+            some = items
+            if len(networks) > 1:
+                some = [item for item in items if self._networks.get(item.kind, stamp[0]) == network]
+            sightings = self.known.sight(network, some, depth, via)
+            self._record(entry, sightings, (network, *stamp[1:]))
+            found += sightings
+        return found
 
     def _settle_batch(self, listing: Listing, page: Page, entry: Entry) -> None:
         if listing.node.kind in {"tracks", "users"}:
@@ -240,7 +307,7 @@ class Ledger:
     def _record(self, entry: Entry, sightings: list[Sighting], stamp: tuple[str, str, str]) -> None:
         for sighting in sightings:
             item = sighting.item
-            if item.kind == "url":
+            if item.kind in self._unwritten:
                 continue
             entry.nodes.append(codec.node_line(item, sighting.depth, sighting.via, stamp, self._empty_data))
             if sighting.fresh:

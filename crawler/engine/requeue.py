@@ -37,24 +37,28 @@ class Ended(Protocol):
 
 
 async def requeue(
-    frontier: Frontier, relations: Mapping[tuple[str, str, str], Relation], network: str, ended: Iterable[Ended]
+    frontier: Frontier,
+    relations: Mapping[tuple[str, str, str], Relation],
+    networks: Mapping[str, str],
+    ended: Iterable[Ended],
 ) -> int:
     """Queue lists again; those that are in the frontier already are passed over. Return how many were queued.
 
     Raises `StorageError`, and then nothing was changed.
     """
     start = await frontier.start(relations)
-    waiting = {(listing.node, listing.relation.name) for listing in start.listings}
+    waiting = {(listing.node, listing.relation.name, listing.source) for listing in start.listings}
     change = Change(start.position, [], [], [], [], {}, [], [], b"")
     totals = start.totals
     for again in ended:
         certificate = again.certificate
-        node = NodeId(network, certificate.kind, certificate.id)
-        if (node, certificate.relation) in waiting:
+        node = NodeId(networks[certificate.kind], certificate.kind, certificate.id)
+        if (node, certificate.relation, certificate.source) in waiting:
             continue
         totals["last_listing"] = number = totals.get("last_listing", 0) + 1
         relation = relations[certificate.source, certificate.kind, certificate.relation]
-        progress = _progress(certificate, len(again.given), again.next_rank)
+        given = certificate.distinct if relation.edge is None else len(again.given)
+        progress = _progress(certificate, given, again.next_rank)
         change.listings.append(
             Listing(node, relation, certificate.source, certificate.depth, id=number, progress=progress)
         )

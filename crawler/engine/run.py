@@ -36,11 +36,14 @@ _REPLAY_ROWS = 32768
 class Settings(Struct, frozen=True):
     """What a run needs to know. `relations` gives the listings to read by kind of node, in order; None means no limit.
 
+    `networks` and `unwritten`: see `Ledger`.
     `empty_data` is the `data` object of a node of which only the id is known, as JSON. `sets_bugs_aside`: see `Crew`.
     """
 
     relations: Mapping[str, Sequence[Sourced]]
     empty_data: bytes
+    networks: Mapping[str, str] = {}
+    unwritten: tuple[str, ...] = ("url", "users", "tracks")
     workers: int = 32
     depth_max: int | None = None
     nodes_max: int | None = None
@@ -192,7 +195,15 @@ class Run:
         )
         await self._replay(known, start)
         last_listing = int(start.totals.get("last_listing", 0))
-        self.ledger = Ledger(known, start.last_row, last_listing, settings.pages_per_list_max, settings.empty_data)
+        self.ledger = Ledger(
+            known,
+            start.last_row,
+            last_listing,
+            settings.pages_per_list_max,
+            settings.empty_data,
+            settings.networks,
+            settings.unwritten,
+        )
         self.feeder = Feeder(self.backlog, window_of(settings.workers), settings.long_list_pages, self._requests_left)
         self.committer = Committer(self.frontier, writer, start.totals, self.spent, self._landed)
         self.committer.begin(start.position, start.last_row)

@@ -12,7 +12,7 @@ from crawler.clock import Clock, iso
 from crawler.engine.backlog import Backlog
 from crawler.engine.committer import Committer
 from crawler.engine.feeder import Feeder
-from crawler.engine.flight import Ended, Flight, Landed, Outcome, Postponed, Skipped, Unsent
+from crawler.engine.flight import Ended, Flight, Landed, Outcome, Postponed, Skipped, Unsent, Withheld
 from crawler.engine.ledger import Entry, Ledger, snapshot
 from crawler.frontier.rows import Listing, Position
 from crawler.model import NodeId
@@ -105,7 +105,7 @@ class Sequencer:
         choice = order.choose(step, due_step, fresh=allowed)
         return turn if choice == "turn" else fresh if choice == "fresh" else None
 
-    def _apply(self, flight: Flight, outcome: Landed | Ended | Postponed | Skipped) -> None:
+    def _apply(self, flight: Flight, outcome: Landed | Ended | Postponed | Skipped | Withheld) -> None:
         entry = Entry(self._advance(flight), step=True)
         listing = flight.listing
         self._ripen(listing, flight, entry)
@@ -155,6 +155,8 @@ class Sequencer:
         elif isinstance(outcome, Postponed):
             not_before = self._clock.epoch_seconds() + outcome.delay_seconds
             self._ledger.postpone(listing, outcome, not_before, entry)
+        elif isinstance(outcome, Withheld):
+            self._ledger.withhold(listing, entry)
         else:
             self._ledger.skip(listing, iso(self._clock.now()), entry)
 

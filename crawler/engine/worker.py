@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from crawler.clock import Clock, iso
 from crawler.engine.feeder import Feeder
-from crawler.engine.flight import Ended, Flight, Landed, Postponed, Unsent
+from crawler.engine.flight import Ended, Flight, Landed, Postponed, Unsent, Withheld
 from crawler.errors import BadPage, ProviderError, Spent, Throttled
 from crawler.model import Page, Provider, Request, Response
 from crawler.policy import retry
@@ -20,6 +20,8 @@ from crawler.policy import retry
 BUG_TRIES = 3
 """How often a page is asked for on which our own code fails."""
 BUG_SECONDS = 1.0
+PATIENCE_SECONDS = 15.0
+"""How long the listings of one source may keep those of the others waiting, in their one order."""
 
 
 class Client(Protocol):
@@ -33,7 +35,14 @@ class Client(Protocol):
 
 
 class Gate(Protocol):
-    """Where requests wait before they are sent."""
+    """Where requests wait before they are sent. `reason` is why it is shut."""
+
+    reason: str
+
+    @property
+    def pause_left_seconds(self) -> float:
+        """How long nobody may pass yet."""
+        ...
 
     def pause(
         self, seconds: float, *, reason: str = "", sent_at_seconds: float | None = None, named: bool = False
@@ -65,6 +74,10 @@ class Witness(Protocol):
 class Crew:
     """All workers of a crawl. `errors` counts failed requests by the name of the failure.
 
+    `out` holds the sources that ask for nothing more, and why: the credential was refused, or a quota is spent. The
+    others go on; when none is left, the crawl ends with the last one's reason. A source that is paused for longer than
+    `PATIENCE_SECONDS` has its listings set aside, so that the others do not wait for it; one alone just waits.
+
     `jitter` returns a number from 0 up to 1 at each call. `sets_bugs_aside`: an answer on which a parser fails, which
     is a bug of ours, is kept and given up after `BUG_TRIES`, instead of ending the crawl.
     """
@@ -80,6 +93,7 @@ class Crew:
         sets_bugs_aside: bool = False,
     ) -> None:
         self.errors: Counter[str] = Counter()
+        self.out: dict[str, ProviderError | Spent] = {}
         self._feeder = feeder
         self._sources = sources
         self._clock = clock
@@ -98,13 +112,19 @@ class Crew:
                 flight.fail(bug)
 
     async def _fly(self, flight: Flight) -> None:
-        source = self._sources[flight.listing.source]
+        name = flight.listing.source
+        if name in self.out:
+            flight.land(Withheld(f"{name} is out: {self.out[name]}"))
+            return
+        source = self._sources[name]
         response: Response | None = None
-        request = source.provider.request(flight.task)
         try:
-            response = await source.client.ask(request)
+            request = source.provider.request(flight.task)
+            response = await self._ask(source, request)
             page = self._parse(source, flight, response)
         except Spent as spent:
+            if spent.of_source and self._goes_on_without(flight, spent):
+                return
             flight.land(Unsent(str(spent), spent.until_epoch_seconds))
         except ProviderError as error:
             if isinstance(error, BadPage) and response is not None:
@@ -113,6 +133,33 @@ class Crew:
         else:
             if page is not None:
                 flight.land(Landed(page, iso(self._clock.now()), flight.tries + flight.pauses))
+
+    async def _ask(self, source: Source, request: Request) -> Response:
+        """Send a request; where other sources could go on, give up waiting for a source that is paused for long.
+
+        Raises `Throttled` for that, and otherwise what the client raises.
+        """
+        if len(self._sources) == 1:
+            return await source.client.ask(request)
+        asked = asyncio.ensure_future(source.client.ask(request))
+        try:
+            while not asked.done():
+                left_seconds = source.gate.pause_left_seconds
+                if left_seconds > PATIENCE_SECONDS:
+                    raise Throttled(source.gate.reason, wait_seconds=left_seconds)
+                await asyncio.wait([asked], timeout=PATIENCE_SECONDS)
+        finally:
+            asked.cancel()
+        return asked.result()
+
+    def _goes_on_without(self, flight: Flight, error: ProviderError | Spent) -> bool:
+        """Note that a source is out; return whether the crawl goes on, the listing being kept for the next start."""
+        name = flight.listing.source
+        self.out.setdefault(name, error)
+        if len(self.out) == len(self._sources):
+            return False
+        flight.land(Withheld(f"{name} is out: {error}"))
+        return True
 
     def _parse(self, source: Source, flight: Flight, response: Response) -> Page | None:
         """Return the page; None when our own code failed on it and that is not to end the crawl."""
@@ -152,7 +199,8 @@ class Crew:
         if isinstance(decision, retry.Finish):
             flight.land(Ended(decision.verdict, decision.reason, now, flight.tries + flight.pauses))
         elif isinstance(decision, retry.Stop):
-            flight.fail(error)
+            if not self._goes_on_without(flight, error):
+                flight.fail(error)
         elif isinstance(decision, retry.SetAside):
             flight.land(Postponed(decision.delay_seconds, str(error), now, flight.tries + flight.pauses + 1))
         elif isinstance(decision, retry.Pause):
@@ -160,7 +208,11 @@ class Crew:
                 decision.delay_seconds, reason=str(error), sent_at_seconds=sent_at_seconds, named=decision.named
             )
             flight.pauses += 1
-            self._again(flight)
+            if len(self._sources) > 1 and decision.delay_seconds > PATIENCE_SECONDS:
+                retries = flight.tries + flight.pauses
+                flight.land(Postponed(decision.delay_seconds, str(error), now, retries, paused=True))
+            else:
+                self._again(flight)
         else:
             flight.tries += 1
             asyncio.get_running_loop().call_later(decision.delay_seconds, self._again, flight)

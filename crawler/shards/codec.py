@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from crawler.model import Certificate, Detail, Id, Item, NodeId, Relation
+from crawler.model import Certificate, Detail, Id, Item, NodeId, Record, Relation
 from crawler.shards.writer import Lines
 
 _json = msgspec.json.encode
@@ -78,6 +78,12 @@ def node_line(item: Item, depth: int, via: str, stamp: tuple[str, str, str], emp
         f',"source":"{source}","depth":{depth},"via":"{via}","detail":"{detail}","observed_at":"{observed_at}","data":'
     )
     return b"".join((head.encode(), empty_data if item.body is None else item.body.encode(), b"}\n"))
+
+
+def record_line(record: Record, via: str, stamp: tuple[str, str]) -> bytes:
+    """Return the line of a point, a ranking or a cross reference; `stamp` is (source, observed_at)."""
+    source, observed_at = stamp
+    return _json(record)[:-1] + f',"via":"{via}","source":"{source}","observed_at":"{observed_at}"}}\n'.encode()
 
 
 def certificate_line(certificate: Certificate) -> bytes:

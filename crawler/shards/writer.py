@@ -23,7 +23,8 @@ from crawler.errors import StorageError
 from crawler.shards.files import Files
 
 Compression = Literal["zstd", "none"]
-KINDS = ("nodes", "edges", "lists")
+KINDS = ("nodes", "edges", "lists", "series", "charts", "xrefs")
+"""A kind without a line has no file."""
 OPEN = ".open"
 RESTORE = "restore the whole run folder from a copy"
 _ENDINGS: dict[Compression, str] = {"zstd": ".ndjson.zst", "none": ".ndjson"}

@@ -31,7 +31,8 @@ class Client:
 
     `requests` counts every request sent, for tokens too. `before_send` is called before each of them and may raise, for
     budgets. Without `credentials` requests go without a token. `quota` is told every answer that is not a token's, and
-    `epoch_seconds` is our clock for it.
+    `epoch_seconds` is our clock for it. With `locks_paths` a 401 after a fresh token is an answer like others, and a
+    family of endpoints that gave one is not refreshed for again.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Client:
         before_send: Callable[[], None] | None = None,
         quota: Quota | None = None,
         epoch_seconds: Callable[[], float] = time.time,
+        *,
+        locks_paths: bool = False,
     ) -> None:
         self._http = http
         self._gate = gate
@@ -50,6 +53,8 @@ class Client:
         self._quota = quota
         self._epoch_seconds = epoch_seconds
         self._spent: Spent | None = None
+        self._locks_paths = locks_paths
+        self._locked: set[str] = set()
         self.requests = 0
 
     async def ask(self, request: Request) -> Answer:
@@ -63,15 +68,24 @@ class Client:
             return await self._send(request, None)
         authorization = await self._admitted(self._credentials, request.family)
         answer = await self._send(request, authorization)
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            self._credentials.reject(authorization)
+        if answer.status == HTTPStatus.UNAUTHORIZED and request.family not in self._locked:
+            self._reject(self._credentials, authorization)
             authorization = await self._admitted(self._credentials, request.family)
             answer = await self._send(request, authorization)
         if answer.status == HTTPStatus.UNAUTHORIZED:
+            if self._locks_paths:
+                self._locked.add(request.family)
+                return answer
             raise Refused(f"a fresh token was rejected as well ({request.family})")
         if answer.status not in _SILENT and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._credentials.accept(authorization)
         return answer
+
+    def _reject(self, credentials: TokenOwner, authorization: str) -> None:
+        """Give a token up; where paths are locked, a fresh one that was rejected before may have met such a path."""
+        if self._locks_paths:
+            credentials.accept(authorization)
+        credentials.reject(authorization)
 
     async def _admitted(self, credentials: TokenOwner, family: str) -> str:
         """Pass the gate, with a token.
@@ -95,7 +109,7 @@ class Client:
 
     async def _send(self, request: Request, authorization: str | None = None) -> Answer:
         if self._spent is not None:
-            raise Spent(str(self._spent), until_epoch_seconds=self._spent.until_epoch_seconds)
+            raise Spent(str(self._spent), until_epoch_seconds=self._spent.until_epoch_seconds, of_source=True)
         if self._before_send is not None:
             self._before_send()
         self.requests += 1

@@ -47,11 +47,14 @@ Flow = Callable[[str | None], Generator[Request, Response, Token]]
 
 
 class TokenOwner:
-    """Hands out `OAuth <token>`; `exchanges` counts the token requests sent."""
+    """Hands out `<scheme> <token>`; `exchanges` counts the token requests sent."""
 
-    def __init__(self, flow: Flow, clock: Clock, *, early_seconds: float = EARLY_SECONDS) -> None:
+    def __init__(
+        self, flow: Flow, clock: Clock, *, early_seconds: float = EARLY_SECONDS, scheme: str = "OAuth"
+    ) -> None:
         self._flow = flow
         self._clock = clock
+        self._scheme = scheme
         self._early_seconds = early_seconds
         self._lock = asyncio.Lock()
         self._token: Token | None = None
@@ -120,7 +123,7 @@ class TokenOwner:
         now = self._clock.monotonic_seconds()
         lifetime_seconds = token.expires_in_seconds
         self._token = token
-        self._authorization = f"OAuth {token.access_token}"
+        self._authorization = f"{self._scheme} {token.access_token}"
         self._expires_at = now + lifetime_seconds
         self._refresh_at = self._expires_at - min(self._early_seconds, lifetime_seconds / 10)
         self._failure = None

@@ -7,8 +7,9 @@ failure of the network becomes `Transient` here, once; no message tells more tha
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, NamedTuple, Self
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -39,6 +40,27 @@ class Timeouts(NamedTuple):
     read_seconds: float = 30.0
 
 
+class Access(Protocol):
+    """Credentials that every request to the API itself carries, in its header and in its address."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header names and values."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Query parameters."""
+        ...
+
+
+class Open(NamedTuple):
+    """No credentials of that kind."""
+
+    headers: Mapping[str, str] = {}
+    parameters: Mapping[str, str] = {}
+
+
 class Http:
     """A client for one API, and for the token endpoint that belongs to it. An async context manager.
 
@@ -55,6 +77,7 @@ class Http:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - it cannot be changed
         contact: str = "",
         largest_body: int = LARGEST_BODY,
+        access: Access = Open(),  # noqa: B008 - it cannot be changed
     ) -> None:
         self._origin = origin_of(base_url)
         self._token_origin = origin_of(token_url) if token_url else None
@@ -64,6 +87,8 @@ class Http:
         )
         self._headers = {"User-Agent": user_agent(contact), "Accept": "application/json"}
         self._largest_body = largest_body
+        self._access_headers = dict(access.headers)
+        self._access_query = urlencode(access.parameters)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -94,11 +119,11 @@ class Http:
         session = self._session
         if session is None:
             raise RuntimeError("Http is used outside of its `async with`")
-        headers = request.headers if authorization is None else {**request.headers, "Authorization": authorization}
+        url, headers = self._addressed(request, authorization)
         try:
             async with session.request(
                 request.method,
-                URL(request.url, encoded=True),
+                URL(url, encoded=True),
                 headers=headers,
                 data=request.body,
                 allow_redirects=False,
@@ -111,6 +136,19 @@ class Http:
             failed = type(error).__name__
         # Raised out here, without the cause: aiohttp's errors carry the request, and with it the token.
         raise Transient(f"the network failed ({failed} at {request.family})")
+
+    def _addressed(self, request: Request, authorization: str | None) -> tuple[str, Mapping[str, str]]:
+        """Return address and headers with the credentials of the API; a token request has its own."""
+        url, headers = request.url, request.headers
+        if authorization is not None:
+            headers = {**headers, "Authorization": authorization}
+        if request.family == TOKEN_FAMILY:
+            return url, headers
+        if self._access_headers:
+            headers = {**headers, **self._access_headers}
+        if self._access_query:
+            url += ("&" if "?" in url else "?") + self._access_query
+        return url, headers
 
     async def _read(self, answer: aiohttp.ClientResponse, family: str) -> bytes:
         chunks: list[bytes] = []

@@ -17,13 +17,14 @@ from crawler.frontier.store import Frontier
 from tests.engine.toy import RELATIONS, ToyClient, World, crawl, settings
 from tests.engine.virtual import crawl_virtually
 
+NETWORKS = {"user": "soundcloud", "track": "soundcloud"}
 TABLE = {("toy", relation.kind, relation.name): relation for relation in RELATIONS}
 
 
 async def recheck(folder: Path, *verdicts: str) -> int:
     """Queue lists of a toy run again."""
     async with Frontier(folder / "frontier.sqlite") as frontier:
-        return await requeue(frontier, TABLE, "soundcloud", lists_with(folder, verdicts))
+        return await requeue(frontier, TABLE, NETWORKS, lists_with(folder, verdicts))
 
 
 def last(folder: Path) -> dict[tuple[Any, ...], dict[str, Any]]:

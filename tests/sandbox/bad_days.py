@@ -181,7 +181,7 @@ class Crawl:
         client = TransportClient(InProcess(sandbox), gate, owner)  # type: ignore[arg-type]
         provider = SoundCloud(BASE, "graph", self.page_limit)
         source = Source(provider, client, gate)
-        settings = app._settings(self.config, provider)
+        settings = app._settings(self.config)
         began = clock.monotonic_seconds()
         async with Run(folder, settings, {"soundcloud": source}, clock, lambda: 0.5) as run:
             run.seed([Item("user", 1, 1, "id", None)], "soundcloud", "soundcloud")

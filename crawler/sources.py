@@ -1,0 +1,150 @@
+"""The sources of one run: the rows of the registry that the configuration names, with credentials, gates and clients.
+
+Each source has its own credential, gate and connection; nothing is shared between two but the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from crawler.clock import SystemClock
+from crawler.config import Config, rate_in_force, section_of, with_section
+from crawler.engine.worker import Source
+from crawler.errors import ConfigError, ProviderError, Refused, Spent
+from crawler.model import Relation
+from crawler.providers import registry
+from crawler.transport.client import Client
+from crawler.transport.credentials import TokenOwner
+from crawler.transport.gate import Gate
+from crawler.transport.http import Http, Timeouts, is_loopback
+
+Credentials = Mapping[str, Mapping[str, str]]
+"""By source, the value of each key of its section that names an environment variable. Never written anywhere."""
+
+
+class Opened(Struct):
+    """The sources of a run, ready to be asked, and their gates, by name."""
+
+    sources: dict[str, Source]
+    gates: dict[str, Gate]
+
+
+def credentials_of(config: Config, environment: Mapping[str, str]) -> Credentials:
+    """Return the credentials of all sources in use; made-up ones for the sandbox. Raises `ConfigError`."""
+    found: dict[str, dict[str, str]] = {}
+    missing: list[str] = []
+    for name in config.crawl.sources:
+        section = section_of(config, name)
+        variables = {key: getattr(section, key) for key in registry.service(name).credentials(section)}
+        missing += [variable for variable in variables.values() if not environment.get(variable)]
+        sandbox = config.sandbox.enabled
+        found[name] = {key: "sandbox" if sandbox else environment.get(what, "") for key, what in variables.items()}
+    if missing and not config.sandbox.enabled:
+        message = (
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set in the environment; "
+            "set the credentials of your app, or enabled = true in [sandbox] to try things without"
+        )
+        raise ConfigError(message)
+    return found
+
+
+def secrets_of(credentials: Credentials) -> list[str]:
+    """Return every text that must not appear in a log."""
+    return [value for values in credentials.values() for value in values.values()]
+
+
+def check_sandbox(config: Config) -> None:
+    """Raise `ConfigError` when the sandbox does not speak the dialect of a source in use."""
+    silent = [name for name in config.crawl.sources if registry.service(name).sandbox is None]
+    if silent:
+        message = f"the sandbox does not speak {' and '.join(silent)}: leave it out of sources in [crawl]"
+        raise ConfigError(message)
+
+
+def pointed_at(config: Config, url: str) -> Config:
+    """Return a configuration whose sources are all served by the sandbox at an address."""
+    for name in config.crawl.sources:
+        row = registry.service(name)
+        base = url + (row.sandbox or "")
+        changes = {"base_url": base}
+        if hasattr(section_of(config, name), "token_url"):
+            changes["token_url"] = base + row.token_path
+        config = with_section(config, name, **changes)
+    return config
+
+
+def gate_of(config: Config, name: str = "soundcloud") -> Gate:
+    """Return the gate of a source; a service on this computer is the operator's own: no limit unless one is set."""
+    section = section_of(config, name)
+    own = is_loopback(urlsplit(section.base_url).hostname or "")
+    rate = rate_in_force(config, name, sandbox=bool(config.sandbox.enabled) or own)
+    return Gate("auto" if rate is None else rate, section.burst)
+
+
+@asynccontextmanager
+async def opened(
+    config: Config, credentials: Credentials, before_send: Callable[[], None] | None = None
+) -> AsyncIterator[Opened]:
+    """Open the sources in use; they are closed with the block."""
+    async with AsyncExitStack() as stack:
+        found = Opened({}, {})
+        for name in config.crawl.sources:
+            gate = gate_of(config, name)
+            client = await stack.enter_async_context(_client(config, name, credentials[name], gate, before_send))
+            provider = registry.service(name).provider(section_of(config, name), config.dataset.keep)
+            found.sources[name], found.gates[name] = Source(provider, client, gate), gate
+        yield found
+
+
+@asynccontextmanager
+async def _client(
+    config: Config, name: str, values: Mapping[str, str], gate: Gate, before_send: Callable[[], None] | None
+) -> AsyncIterator[Client]:
+    row, section = registry.service(name), section_of(config, name)
+    access = row.access(section, values)
+    owner = TokenOwner(access.flow, SystemClock(), scheme=access.scheme) if access.flow else None
+    async with Http(
+        section.base_url,
+        token_url=getattr(section, "token_url", None),
+        connections=config.crawl.workers,
+        timeouts=Timeouts(total_seconds=section.timeout_seconds),
+        contact=section.contact or "",
+        access=access,
+    ) as http:
+        yield Client(http, gate, owner, before_send, access.quota, locks_paths=access.locks_paths)
+
+
+def relation_table() -> dict[tuple[str, str, str], Relation]:
+    """Return every relation of every source by (source, kind, name)."""
+    return {
+        (row.name, relation.kind, relation.name): relation for row in registry.SERVICES for relation in row.relations
+    }
+
+
+def hosts_of(config: Config) -> str:
+    """Return who is asked, for the display."""
+    return ", ".join(urlsplit(section_of(config, name).base_url).netloc for name in config.crawl.sources)
+
+
+def say_out(config: Config, out: Mapping[str, ProviderError | Spent]) -> int:
+    """Say on the screen why sources stopped before the crawl was done; return the exit code, 0 when none did."""
+    for name, error in out.items():
+        print(f"{name} stopped: {refusal(config, name, error)}", file=sys.stderr)  # noqa: T201 - the answer
+    return max((error.exit_code for error in out.values()), default=0)
+
+
+def refusal(config: Config, name: str, error: Exception) -> str:
+    """Return what to tell the operator of a source whose credentials are out."""
+    if not isinstance(error, Refused):
+        return f"{error}; all that was read is kept, give the same command again when it may be asked again"
+    section = section_of(config, name)
+    variables = [getattr(section, key) for key in registry.service(name).credentials(section)]
+    return (
+        f"{urlsplit(section.base_url).netloc} does not accept the credentials in {' and '.join(variables)} ({error}); "
+        "all that was read is kept, mend them and give the same command again"
+    )
