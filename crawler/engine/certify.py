@@ -54,6 +54,7 @@ def judge(listing: Listing, page: Page, pages_max: int | None) -> Judgement | Lo
             limit=progress.limit,
             advertised=progress.advertised,
             pages_max=pages_max,
+            page_hidden=progress.page_hidden,
         )
     )
     if page.mark is not None:

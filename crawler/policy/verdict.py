@@ -56,9 +56,9 @@ class Advance(NamedTuple):
     """What is known of a listing when a page names another.
 
     `barren` pages in a row showed nothing new, `repeats` of them rows that had all been shown before; the rows that
-    they are said to hide, `barren_hidden`, are not part of `found`. `mark` is where
-    the next page stands, growing along a list: an offset from 0 up, or a time in milliseconds, negated; `mark_before`
-    the farthest so far. `repeated` tells that the cursor was named before.
+    they are said to hide, `barren_hidden`, are not part of `found`; `page_hidden` of the page before them are. `mark`
+    is where the next page stands, growing along a list: an offset from 0 up, or a time in milliseconds, negated;
+    `mark_before` the farthest so far. `repeated` tells that the cursor was named before.
     """
 
     pages: int
@@ -72,6 +72,7 @@ class Advance(NamedTuple):
     limit: int | None = None
     advertised: int | None = None
     pages_max: int | None = None
+    page_hidden: int = 0
 
 
 class Judgement(NamedTuple):
@@ -234,6 +235,9 @@ def _endless(numbers: Advance) -> str | None:
         claimed = numbers.found + numbers.barren_hidden
         if claimed > numbers.advertised + 2 * (numbers.limit or 0):
             return "empty pages beyond the length of the list"
+    elif not dated and numbers.mark is not None and (numbers.page_hidden or not numbers.found):
+        # Endless offsets were seen (#505), runs of hidden pages only where cursors are dates, or after full pages.
+        return f"{numbers.barren} empty pages after one that was not full"
     if numbers.barren >= (BARREN_DATED_PAGES_MAX if dated else BARREN_PAGES_MAX):
         return f"nothing new on {numbers.barren} pages in a row"
     return None

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.errors import Gone, ProviderError
+from crawler.errors import BadPage, Gone, ProviderError, Refused
 from crawler.model import NodeId, Response, Task
 from crawler.providers.soundcloud import Keep, SoundCloud
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "api" / "payloads" / "soundcloud"
+GAPPY = (4, 0, 0, 2, 0, 4, 0, 1, 1, 1)
 KEEPS: tuple[Keep, ...] = ("graph", "profile", "raw")
 needs_bodies = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="NO RECORDED BODIES: the folder of payloads is not beside this one"
@@ -92,6 +93,86 @@ def test_activities_are_refused_not_misread() -> None:
     page = SoundCloud("https://api.example.test", "graph").parse(task("user", "tracks", 1), Response(200, {}, body))
     assert not page.items
     assert page.unread > 0
+
+
+FOREIGN: list[tuple[str, str, str, int, int]] = [
+    ("users_id_followers_page1", "user", "followers", 8, 0),
+    ("users_id_followers_page2", "user", "followers", 8, 0),
+    ("users_id_followers_page3", "user", "followers", 8, 0),
+    ("users_id_followings", "user", "followings", 58, 0),
+    ("users_id_followings_single", "user", "followings", 1, 0),
+    ("users_id_tracks_page1", "user", "tracks", 20, 0),
+    *((f"users_id_tracks_gappy_page{n:02}", "user", "tracks", rows, 0) for n, rows in enumerate(GAPPY, 1)),
+    ("users_id_likes_tracks_page1", "user", "likes_tracks", 0, 19),
+    ("users_id_likes_tracks_page2", "user", "likes_tracks", 0, 18),
+    ("users_id_playlists_without_albums_page2_next_after_short_page", "user", "playlists", 7, 0),
+    ("users_id_dubmatix", "user", "profile", 1, 0),
+    ("users_id_liluzivert", "user", "profile", 1, 0),
+    ("playlists_id_album", "playlist", "profile", 1, 0),
+    ("playlists_id_compact_stub_tracks", "playlist", "profile", 1, 0),
+    ("playlists_id_small", "playlist", "profile", 1, 0),
+    ("tracks_id_comments", "track", "comments", 4, 0),
+    ("tracks_id_comments_empty", "track", "comments", 0, 0),
+    ("tracks_id_related_empty_no_next_href", "track", "related", 0, 0),
+    ("tracks_id_related_includes_seed", "track", "related", 9, 0),
+    ("tracks_ids_batch15", "user", "tracks", 15, 0),
+    ("tracks_ids_batch5", "user", "tracks", 5, 0),
+    ("search_users", "user", "followers", 10, 0),
+    ("search_tracks", "user", "tracks", 10, 0),
+    ("search_all", "user", "followers", 0, 10),
+    ("search_all_last_page", "user", "followers", 3, 0),
+    ("search_queries", "user", "followers", 0, 9),
+    ("charts_trending_page1", "user", "tracks", 0, 10),
+    ("mixed_selections_collection_2021", "user", "playlists", 0, 2),
+    ("resolve_track", "url", "resolve", 1, 0),
+    ("resolve_track_geo_blocked", "url", "resolve", 1, 0),
+    ("resolve_track_goplus_snipped", "url", "resolve", 1, 0),
+    ("resolve_track_long_id", "url", "resolve", 1, 0),
+]
+"""Bodies of the web's API, read as the list that they are, or are nearest to: file, list, rows read, rows not."""
+RELATED_SEED = 135535700
+
+
+@needs_bodies
+@pytest.mark.parametrize("name,kind,relation,rows,unread", FOREIGN)
+def test_bodies_of_the_web_s_api(name: str, kind: str, relation: str, rows: int, unread: int) -> None:
+    """Its objects have the official shapes; its wrappers and queries are counted as unread, never taken for nothing."""
+    (path,) = (FOLDER.parent / "soundcloud-v2").glob(f"{name}__*.json")
+    body = path.read_bytes()
+    identity = json.loads(body)["id"] if relation == "profile" else RELATED_SEED if relation == "related" else 1
+    asked = task(kind, relation, identity)
+    page = SoundCloud("https://api.example.test", "profile").parse(asked, Response(200, {}, body))
+    assert (len(page.items), page.unread) == (rows, unread)
+    assert page.own == int(name == "tracks_id_related_includes_seed")
+
+
+@needs_bodies
+def test_bodies_of_other_services_are_refused() -> None:
+    """JSON that is valid and not what was asked for is a bad page, or at most rows that cannot be read."""
+    provider = SoundCloud("https://api.example.test", "graph")
+    for path in sorted([*FOLDER.parent.glob("chartmetric/*.json"), *FOLDER.parent.glob("soundcharts/*.json")]):
+        for name in ("followers", "profile"):
+            error: type[ProviderError] = Gone if "404" in path.name else BadPage
+            try:
+                page = provider.parse(
+                    task("user", name, 1), Response(404 if error is Gone else 200, {}, path.read_bytes())
+                )
+            except error:
+                continue
+            assert (page.items, name, path.stem) == ([], "followers", "get_ids_variants")
+            assert page.unread == len(json.loads(path.read_bytes()))
+
+
+@needs_bodies
+def test_recorded_refusals_of_the_web_s_api() -> None:
+    """An empty 401 is about the credential, an empty object with a 404 about the node."""
+    folder, provider = FOLDER.parent / "soundcloud-v2", SoundCloud("https://api.example.test", "graph")
+    for pattern, status, error in (("*_401_*", 401, Refused), ("*_404_*", 404, Gone)):
+        (path,) = folder.glob(pattern)
+        with pytest.raises(error):
+            provider.parse(task("user", "followers", 1), Response(status, {}, path.read_bytes()))
+    named = {name for name, *_ in FOREIGN}
+    assert {path.name.partition("__")[0] for path in folder.iterdir() if "_40" not in path.name} == named
 
 
 values = st.recursive(

@@ -98,10 +98,10 @@ EXPLAINED = {
 TRAPS = {
     "repeated-cursor:1": 2.0,
     "cursor-cycle:1": 2.0,
-    "endless-end:0.4": 12.0,
+    "endless-end:0.4": 3.0,
     "repeated-cursor:1,short-pages:1": 2.0,
     "cursor-cycle:1,short-pages:1": 2.0,
-    "endless-end:0.4,short-pages:1": 12.0,
+    "endless-end:0.4,short-pages:1": 3.0,
 }
 """These go on for ever."""
 PAGES_BEFORE_GIVING_UP = 60

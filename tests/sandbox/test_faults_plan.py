@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -28,6 +30,14 @@ def test_every_behaviour_of_the_report_is_in_the_table() -> None:
     assert {row.number for row in BEHAVIOURS} == set(range(42))
     assert len({row.name for row in BEHAVIOURS}) == len(BEHAVIOURS)
     assert all(row.what and row.seen for row in BEHAVIOURS)
+
+
+def test_every_behaviour_has_a_test_of_its_own() -> None:
+    """Each of S1 to S41 is in the name of a test that shows it; test_faults_crawl.py crawls what can be chosen."""
+    texts = [path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_faults_*.py")]
+    heads = [line for text in texts for line in text.splitlines() if re.match(r"(async )?def test_", line)]
+    shown = {int(number) for head in heads for number in re.findall(r"_s(\d+)(?=_)", head)}
+    assert shown == set(range(1, 42))
 
 
 def test_every_fault_does_something() -> None:
