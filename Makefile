@@ -5,7 +5,7 @@ RUN ?= runs/first
 BIN := .venv/bin
 SEEDS ?= 1
 
-.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates fuzz sim crash bench-durability bench-start
+.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates bench-frontier fuzz sim crash bench-durability bench-start
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -49,6 +49,9 @@ sim: .venv/installed-test  ## simulate crawls on virtual time: make sim SEED=7, 
 bench: .venv/installed-test .venv/rivals/installed  ## pages a second beside a bare loop, Scrapy and crawlee; takes some minutes on an idle machine
 	$(BIN)/python benchmarks/pipeline.py --rivals .venv/rivals/bin/python
 	$(BIN)/python benchmarks/pipeline.py --gzip
+
+bench-frontier: .venv/installed-test  ## pages a second, memory, commits and starts with 100 thousand to 10 million nodes
+	$(BIN)/python benchmarks/frontier.py
 
 bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
 	$(BIN)/python benchmarks/sandbox.py
