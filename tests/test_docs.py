@@ -16,6 +16,7 @@ from crawler.frontier.lock import Holder
 from crawler.frontier.schema import SCHEMA, SCHEMA_VERSION
 
 DOCS = Path(__file__).parent.parent / "docs"
+README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
 FORMATS = (DOCS / "file-formats.md").read_text(encoding="utf-8")
 FAILURES = (DOCS / "failure-modes.md").read_text(encoding="utf-8")
 
@@ -32,6 +33,14 @@ def test_every_key_of_a_line_is_explained(kind: str) -> None:
         re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`.*?) \|", section(f"A line of `{kind}`"), re.MULTILINE)))
     )
     assert told == set(SHAPES[kind].__struct_fields__)
+
+
+@pytest.mark.parametrize("kind", ["nodes", "edges", "lists"])
+def test_the_overview_names_every_key_in_order(kind: str) -> None:
+    """The short list of keys in the README is that of the records, in their order."""
+    told = re.search(rf"^{kind} ((?: +.+\n)+)", README, re.MULTILINE)
+    assert told is not None
+    assert told[1].replace("{...}", "").split() == list(SHAPES[kind].__struct_fields__)
 
 
 def test_every_table_and_column_is_explained() -> None:

@@ -83,7 +83,7 @@ def coverage(relations: Mapping[str, Mapping[str, int]], missing: Mapping[str, i
     width = max((len(name) for name in relations), default=0)
     return [
         f"  {name:<{width}}  {_counts(verdicts)}"
-        + (f"; {missing[name]:,} edges known to be missing" if missing.get(name) else "")
+        + (f"; edges known to be missing: {missing[name]:,}" if missing.get(name) else "")
         for name, verdicts in sorted(relations.items())
         if any(verdicts.values())
     ]

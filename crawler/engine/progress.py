@@ -155,7 +155,7 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
     if limit:
         go_on = f"To go on, raise the limit:  crawler crawl {run} --{limit.replace('_', '-')} N"
     check = f"To check every line against what was promised:  crawler verify {run}"
-    return "\n".join([*lines, check if finished else go_on, *_again(snapshot, run)])
+    return "\n".join([*lines, *([check, *_again(snapshot, run)] if finished else [go_on])])
 
 
 def _done(snapshot: Snapshot) -> str:
@@ -178,7 +178,7 @@ def _coverage(snapshot: Snapshot) -> list[str]:
     rows = []
     for name, verdicts in sorted(snapshot.relations.items()):
         gap = snapshot.missing.get(name, 0)
-        known = f"; {gap:,} edges known to be missing" if gap else ""
+        known = f"; edges known to be missing: {gap:,}" if gap else ""
         if any(verdicts.values()):
             rows += _wrapped(f" {name}", _total(verdicts), _counts(verdicts) + known, _RELATION_COLUMNS)
     facts = (

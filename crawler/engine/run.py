@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,9 @@ from crawler.policy.retry import Decision
 from crawler.shards.files import Files
 from crawler.shards.recovery import recover
 from crawler.shards.writer import Compression, Shard, ShardWriter
+
+UNREADABLE_MAX = 1000
+"""How many answers that nobody understands are kept in a start."""
 
 _REPLAY_ROWS = 32768
 
@@ -93,7 +97,7 @@ class Run:
         self._jitter = jitter
         self._disk = disk
         self._stack = AsyncExitStack()
-        self._unreadable = 0
+        self._unreadable: set[bytes] = set()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -163,11 +167,17 @@ class Run:
         )
 
     def unreadable(self, name: str, body: bytes, reason: str) -> None:
-        """Keep an answer that nobody understands under `RUN/unreadable/`, with what was asked and what is wrong."""
-        self._unreadable += 1
+        """Keep an answer that nobody understands under `RUN/unreadable/`, with what was asked and what is wrong.
+
+        The same answer is kept once, and no more than so many in a start: a service that breaks breaks often.
+        """
+        seen = hashlib.blake2b(body + b"\n" + reason.encode(), digest_size=16).digest()
+        if seen in self._unreadable or len(self._unreadable) >= UNREADABLE_MAX:
+            return
+        self._unreadable.add(seen)
         folder = self._folder / "unreadable"
         stamp = iso(self._clock.now()).replace(":", "")
-        path = folder / f"{stamp}-{self._unreadable:06d}.body"
+        path = folder / f"{stamp}-{len(self._unreadable):06d}.body"
         try:
             folder.mkdir(exist_ok=True)
             path.write_bytes(body)

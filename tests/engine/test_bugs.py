@@ -70,3 +70,16 @@ async def test_a_bug_that_passes_costs_nothing(tmp_path: Path) -> None:
     """An answer that goes well the second or third time is a page like any other."""
     assert (await crawl(tmp_path, 2, sets_bugs_aside=True)).finished
     assert status(tmp_path)["lists"] == {"complete": 41}
+
+
+def test_a_service_that_breaks_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same answer is kept once, however often it comes, and different ones up to a number."""
+    monkeypatch.setattr("crawler.engine.run.UNREADABLE_MAX", 5)
+    run = Run(tmp_path, settings(empty_data=b"{}"), {}, StillClock(), lambda: 0.0)
+    for page in range(100):
+        run.unreadable(f"page {page}", b"", "the endpoint was removed")
+    (kept,) = (tmp_path / "unreadable").glob("*.txt")
+    assert kept.read_text() == "page 0\nthe endpoint was removed\n"
+    for page in range(100):
+        run.unreadable("page", b"%d" % page, "no page")
+    assert len(list((tmp_path / "unreadable").glob("*.body"))) == 5
