@@ -25,7 +25,7 @@ from crawler.config import Config
 from crawler.dataset import repair as dataset_repair
 from crawler.dataset import status as dataset_status
 from crawler.dataset import verify as dataset_verify
-from crawler.dataset.again import lists_with
+from crawler.dataset.again import check_verdicts, lists_with
 from crawler.engine.observer import Observer
 from crawler.engine.progress import Display, Snapshot, summary
 from crawler.engine.requeue import requeue
@@ -102,6 +102,7 @@ def recheck(run: Path, verdicts: Sequence[str]) -> int:
 
 
 async def _recheck(run: Path, verdicts: Sequence[str]) -> int:
+    check_verdicts(verdicts)
     status(run)  # raises where there is no run: nothing is made there
     with hold(run / "lock", iso(SystemClock().now())):
         chosen = lists_with(run, verdicts)
@@ -127,7 +128,7 @@ def _settled(run: Path, path: Path | None, overrides: Mapping[str, object]) -> C
     sandbox = configuration.uses_sandbox(config, os.environ)
     config = replace(config, sandbox=replace(config.sandbox, enabled=sandbox))
     before = run / "config.toml"
-    if before.exists():
+    if before.exists() and (run / "frontier.sqlite").exists():
         changed = configuration.differences(configuration.load(before), config)
         if changed:
             message = (
@@ -158,37 +159,44 @@ def _plan(run: Path, config: Config, texts: Sequence[str], files: Sequence[Path]
         message = f"there is nothing to begin with: give --seed or --seeds, or put a file into {SEEDS_FOLDER}/"
         raise ConfigError(message)
     _check_seeds(seeds, config)
-    if config.sandbox.enabled and config.sandbox.world != "synthetic" and not Path(config.sandbox.world).is_dir():
-        message = f'world in [sandbox]: there is no folder "{config.sandbox.world}"'
-        raise ConfigError(message)
     if config.sandbox.enabled:
-        parse_faults(config.sandbox.faults)
-        parse_limits(";".join(config.sandbox.limits))
-        sources.check_sandbox(config)
+        _check_sandbox(config)
     return Plan(run, config, seeds, sources.credentials_of(config, os.environ))
 
 
+def _check_sandbox(config: Config) -> None:
+    from crawler.sandbox.serve import check_world  # what makes worlds takes a while to import
+
+    try:
+        check_world(config.sandbox.world, config.sandbox.users)
+    except ConfigError as error:
+        raise ConfigError(f"[sandbox]: {error}") from error
+    parse_faults(config.sandbox.faults)
+    parse_limits(";".join(config.sandbox.limits))
+    sources.check_sandbox(config)
+
+
 def _check_folder(run: Path) -> None:
-    if run.exists() and not run.is_dir():
-        message = f"{run} is a file; a run is a folder"
-        raise ConfigError(message)
+    for part in (run, *run.parents):
+        if part.exists() and not part.is_dir():
+            message = f"{part} is a file; a run is a folder"
+            raise ConfigError(message)
     if run.is_dir() and any(run.iterdir()) and not any((run / name).exists() for name in _OWN_FILES):
         message = f"{run} is not empty and holds no crawl; choose a new folder"
         raise ConfigError(message)
 
 
 async def _crawl(plan: Plan) -> int:
-    clock = SystemClock()
-    with disk_errors(f"make the folder {plan.folder}"):
-        plan.folder.mkdir(parents=True, exist_ok=True)
+    clock, config = SystemClock(), plan.config
     async with AsyncExitStack() as stack:
+        with disk_errors(f"make the folder {plan.folder}"):
+            plan.folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(hold(plan.folder / "lock", iso(clock.now())))
-        _keep_config(plan)
-        log = stack.enter_context(closing(open_log(plan.folder / "log.jsonl", sources.secrets_of(plan.credentials))))
-        config = plan.config
-        if config.sandbox.enabled:
+        if config.sandbox.enabled:  # before anything is written: a world may turn out to be unreadable
             url = await stack.enter_async_context(embedded(config.sandbox))
             config = sources.pointed_at(config, url)
+        _keep_config(plan)
+        log = stack.enter_context(closing(open_log(plan.folder / "log.jsonl", sources.secrets_of(plan.credentials))))
         try:
             return await _crawl_with(plan, config, log, clock)
         except CrawlerError as error:
@@ -250,7 +258,10 @@ async def _close(plan: Plan, run: Run, ending: Ending, snapshot: Snapshot, log: 
     log.logger.info("ended", finished=reason is None, reason=reason, requests=snapshot.requests, lists=snapshot.lists)
     for url, why in run.ledger.unresolved:
         print(f"could not be resolved: {url}: {why}")  # noqa: T201 - the answer
-    print(summary(snapshot, plan.folder, finished=reason is None, reason=reason))  # noqa: T201 - the answer
+    depth_max = plan.config.crawl.max_depth
+    print(  # noqa: T201 - the answer
+        summary(snapshot, plan.folder, finished=reason is None, reason=reason, depth_max=depth_max)
+    )
     return EXIT_DONE if reason is None else EXIT_STOPPED
 
 

@@ -255,7 +255,7 @@ def uses_sandbox(config: Config, environment: Mapping[str, str]) -> bool:
     first = config.crawl.sources[0]
     section = section_of(config, first)
     keys = registry.service(first).credentials(section)
-    return bool(keys) and not environment.get(getattr(section, keys[0]))
+    return bool(keys) and not environment.get(getattr(section, keys[0]), "").strip()
 
 
 def rate_in_force(config: Config, source: str = "soundcloud", *, sandbox: bool) -> float | Auto | None:

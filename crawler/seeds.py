@@ -21,6 +21,7 @@ _API_PATH = re.compile(r"/(user|track|playlist)s/(?:soundcloud:(?:user|track|pla
 _SITES = ("soundcloud.com", "www.soundcloud.com", "m.soundcloud.com")
 _SHORT_LINKS = "on.soundcloud.com"
 _API = "api.soundcloud.com"
+_SHOWN_CHARACTERS = 80
 
 
 class Seed(Struct, frozen=True):
@@ -53,25 +54,33 @@ def parse(text: str, place: str) -> Seed:
     kind, number = _numbered(text)
     if kind:
         if int(number) > ID_MAX:
-            raise ConfigError(f'{place}: "{text}" is no id: ids go up to {ID_MAX}')
+            raise ConfigError(f'{place}: "{_shown(text)}" is no id: ids go up to {ID_MAX}')
         return Seed(kind, int(number), text)
     url = _public_url(text)
     if url is None:
-        raise ConfigError(f'{place}: "{text}" is no user or track id, URN or soundcloud.com URL')
+        raise ConfigError(f'{place}: "{_shown(text)}" is no user or track id, URN or soundcloud.com URL')
     return Seed("url", url, text)
 
 
 def _read_file(file: Path) -> Iterator[Seed]:
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        content = file.read_bytes()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is not UTF-8 text") from error
+        number = len(re.findall(rb"\r\n|\r|\n", content[: error.start])) + 1
+        raise ConfigError(f"{file}:{number}: is not UTF-8 text") from error
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), 1):
         words = re.sub(r"(^|\s)#.*", "", line).strip()
         if words:
             yield parse(words, f"{file}:{number}")
+
+
+def _shown(text: str) -> str:
+    """Return a text for a sentence: not longer than one can read, and without what a terminal would obey."""
+    short = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in short)
 
 
 def _numbered(text: str) -> tuple[str, str]:

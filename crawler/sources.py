@@ -41,9 +41,9 @@ def credentials_of(config: Config, environment: Mapping[str, str]) -> Credential
     for name in config.crawl.sources:
         section = section_of(config, name)
         variables = {key: getattr(section, key) for key in registry.service(name).credentials(section)}
-        missing += [variable for variable in variables.values() if not environment.get(variable)]
-        sandbox = config.sandbox.enabled
-        found[name] = {key: "sandbox" if sandbox else environment.get(what, "") for key, what in variables.items()}
+        values = {key: environment.get(variable, "").strip() for key, variable in variables.items()}
+        missing += [variables[key] for key, value in values.items() if not value]
+        found[name] = dict.fromkeys(values, "sandbox") if config.sandbox.enabled else values
     if missing and not config.sandbox.enabled:
         message = (
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set in the environment; "

@@ -146,6 +146,8 @@ def test_another_configuration_is_refused_and_nothing_is_changed(
     [
         (("--seed", "1"), "[sandbox]\nenabled = false\n", "SOUNDCLOUD_CLIENT_ID and SOUNDCLOUD_CLIENT_SECRET"),
         (("--seed", "1"), '[sandbox]\nenabled = true\nworld = "no/such/folder"\n', "no/such/folder"),
+        (("--seed", "1"), '[sandbox]\nenabled = true\nworld = "."\n', "none of the edge lists"),
+        (("--seed", "1"), "[sandbox]\nenabled = true\nusers = 1000000000000\n", "1 to 100000000 users"),
         (("--seed", "1"), "[crawl]\nmax_dept = 1\n", 'did you mean "max_depth"?'),
         (("--seed", "no seed"), "", '"no seed" is no user or track id'),
         (("--seeds", "nowhere.txt"), "", "nowhere.txt"),
@@ -162,6 +164,62 @@ def test_bad_input_is_one_sentence_and_leaves_no_folder(
     assert len(said.err.splitlines()) == 1
     assert sentence in said.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_world_that_turns_out_unreadable_leaves_no_run(tmp_path: Path, config: Path) -> None:
+    """What only the sandbox can find out, while it reads its world, is found out before there is more than a lock."""
+    (tmp_path / "world" / "follows.txt.gz").write_bytes(b"no gzip")
+    assert run("crawl", tmp_path / "run", "--config", config, "--seed", "1") == 2
+    assert list(content(tmp_path / "run")) == [tmp_path / "run" / "lock"]
+
+
+def test_a_run_cannot_lie_below_a_file(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file anywhere on the way to the run folder is a mistake of whoever typed it, not of the disk."""
+    (tmp_path / "notes").touch()
+    assert run("crawl", tmp_path / "notes" / "run", "--config", config, "--seed", "1") == 2
+    assert capsys.readouterr().err == f"crawler: {tmp_path / 'notes'} is a file; a run is a folder\n"
+
+
+def test_blank_credentials_are_none(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment variable that holds nothing but blanks is as good as not set."""
+    monkeypatch.setenv("SOUNDCLOUD_CLIENT_ID", " ")
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("enabled = true\n", ""), encoding="utf-8")
+    assert run("crawl", tmp_path / "run", "--config", config, "--seed", "2", "--max-depth", "0") == 0
+    config.write_text(text.replace("enabled = true\n", "enabled = false\n"), encoding="utf-8")
+    assert run("crawl", tmp_path / "other", "--config", config, "--seed", "2") == 2
+
+
+def test_a_start_that_never_read_anything_binds_nobody(tmp_path: Path, config: Path) -> None:
+    """A folder with a configuration but no frontier holds no records that another configuration could be mixed with."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.toml").write_text('[dataset]\nkeep = "raw"\n', encoding="utf-8")
+    assert run("crawl", folder, "--config", config, "--seed", "2", "--max-depth", "1") == 0
+
+
+def test_a_limit_of_nodes_is_reached_once(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At max_nodes a crawl stops with 3; started again it asks for nothing; with the limit raised it ends with 0."""
+    folder = tmp_path / "run"
+    assert run("crawl", folder, "--config", config, "--seed", "1", "--max-nodes", "50") == 3
+    before = found(folder, capsys)
+    assert before["nodes"]["user"] >= 50
+    for _ in range(2):
+        assert run("crawl", folder) == 3
+    again = found(folder, capsys)
+    assert (again["nodes"], again["requests"]) == (before["nodes"], before["requests"])
+    assert run("crawl", folder, "--max-nodes", "1000", "--max-depth", "1") == 0
+    assert "lead to within max_depth = 1" in capsys.readouterr().out
+    assert run("crawl", folder, "--max-nodes", "2") == 0
+
+
+def test_a_mistyped_verdict_touches_nothing(tmp_path: Path, config: Path) -> None:
+    """`recheck` looks at what it was given before it opens the run."""
+    folder = tmp_path / "run"
+    assert run("crawl", folder, "--config", config, "--seed", "2", "--max-depth", "1") == 0
+    before = content(folder)
+    assert run("recheck", folder, "--verdict", "nope") == 2
+    assert content(folder) == before
 
 
 def test_a_folder_that_holds_something_else_is_not_touched(tmp_path: Path, config: Path) -> None:

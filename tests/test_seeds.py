@@ -46,7 +46,6 @@ def test_every_form_names_its_node(text: str, kind: str, identity: int | str) ->
         "comment:5",
         "soundcloud:groups:1",
         str(ID_MAX + 1),
-        "9" * 5000,
         "\uff11\uff12",
         "https://example.org/a",
         "https://soundcloud.com.example.org/a",
@@ -66,6 +65,25 @@ def test_what_is_no_seed_names_file_and_line(text: str, tmp_path: Path) -> None:
     assert str(caught.value).startswith(f'{file}:3: "{text}" is no ')
 
 
+@pytest.mark.parametrize(
+    "content, sentence",
+    [
+        (b"1\n2\r\n\xff\n", ":3: is not UTF-8 text"),
+        (b"1\r2\r\xff", ":3: is not UTF-8 text"),
+        (b"1\xe2\x80\xa8\nx y\n", ':2: "x y" is no user'),
+        (b"9" * 5000, f':1: "{"9" * 80}..." is no user'),
+        (b"a\x1b[2Jb\x00", ':1: "a\\x1b[2Jb\\x00" is no user'),
+    ],
+)
+def test_lines_are_counted_and_quoted_as_an_editor_shows_them(content: bytes, sentence: str, tmp_path: Path) -> None:
+    """Lines end as in an editor, also before what is no text; a quoted line is short, and no terminal obeys it."""
+    file = tmp_path / "x.txt"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_seeds([file], [])
+    assert str(caught.value).startswith(f"{file}{sentence}")
+
+
 def test_comments_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
     """`#` begins a comment at the start of a line and after a space; a byte order mark is no part of a seed."""
     file = tmp_path / "x.txt"
@@ -82,11 +100,11 @@ def test_each_node_is_a_seed_once_and_in_order(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
-    """A missing file, and one that is no text, are configuration errors that name the file."""
+    """A missing file, and one that is no text, are configuration errors that name the file, and the line if any."""
     with pytest.raises(ConfigError, match=r"absent\.txt: cannot be read: No such file"):
         read_seeds([tmp_path / "absent.txt"], [])
     (tmp_path / "bytes.txt").write_bytes(b"\xff")
-    with pytest.raises(ConfigError, match=r"bytes\.txt: is not UTF-8"):
+    with pytest.raises(ConfigError, match=r"bytes\.txt:1: is not UTF-8"):
         read_seeds([tmp_path / "bytes.txt"], [])
 
 

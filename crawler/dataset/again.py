@@ -30,17 +30,22 @@ class Again(Struct):
     next_rank: int = 0
 
 
+def check_verdicts(verdicts: Collection[str]) -> None:
+    """Raise `ConfigError` for a verdict that there is not, and for none at all."""
+    unknown = [verdict for verdict in verdicts if verdict not in get_args(Verdict)]
+    if unknown or not verdicts:
+        known = ", ".join(get_args(Verdict))
+        message = f'a list does not end in "{", ".join(unknown)}"; it ends in: {known}'
+        raise ConfigError(message)
+
+
 def lists_with(run: Path, verdicts: Collection[str]) -> list[Again]:
     """Return the lists whose last certificate has one of some verdicts, in the order in which they ended.
 
     Reads all certificates, and all edges when there are such lists. Raises `ConfigError` for a verdict that there is
     not and when there is no run, `StorageError` when the records are broken.
     """
-    unknown = [verdict for verdict in verdicts if verdict not in get_args(Verdict)]
-    if unknown or not verdicts:
-        known = ", ".join(get_args(Verdict))
-        message = f'a list does not end in "{", ".join(unknown)}"; it ends in: {known}'
-        raise ConfigError(message)
+    check_verdicts(verdicts)
     last: dict[Name, ListLine] = {}
     for certificate in _decoded(run, "lists", ListLine):
         name = (certificate.source, certificate.relation, certificate.kind, certificate.id)

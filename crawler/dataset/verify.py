@@ -11,11 +11,9 @@ every point, ranking and cross reference is there once. It needs about 16 bytes 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,9 @@ from crawler.dataset.reader import OPEN, blocks, head, place_of
 from crawler.errors import ConfigError, StorageError
 from crawler.frontier import told
 from crawler.frontier.checks import UNREADABLE, damage
+from crawler.frontier.look import look
 from crawler.frontier.rows import ShardRow
+from crawler.frontier.schema import version_of
 from crawler.frontier.state import read_state
 from crawler.providers import registry
 
@@ -56,7 +56,7 @@ def verify(run: Path) -> dict[str, Any]:
     records = RecordCheck(nodes, edges)
     checks: dict[str, Callable[[Any], None]] = {"nodes": nodes.take, "edges": edges.take, "lists": lists.take}
     checks |= dict.fromkeys(RECORDS, records.take)
-    problems: list[str] = [*_strays(run / "shards", state["shards"])]
+    problems: list[str] = [*_strays(run / "shards", state["shards"], begun=bool(state["meta"] or state["totals"]))]
     counted: Counter[str] = Counter(dict.fromkeys(_ALWAYS, 0))
     for kind in SHAPES:
         for shard in state["shards"]:
@@ -108,7 +108,9 @@ def _consistent(path: Path) -> tuple[dict[str, Any], _Pending, Counter[str]]:
 def _pending(path: Path) -> tuple[_Pending, Counter[str]]:
     """Return how many edges each unfinished listing has given so far, by (relation, kind, id), and the log's nodes."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+        with look(path) as connection:
+            if not version_of(connection, path):
+                return {}, Counter()
             rows = connection.execute("SELECT source, relation, kind, node, body FROM listings").fetchall()
             log = connection.execute(
                 "SELECT kind, sum(count) FROM log WHERE fresh AND network <> ? GROUP BY kind", (told.NETWORK,)
@@ -119,11 +121,14 @@ def _pending(path: Path) -> tuple[_Pending, Counter[str]]:
     return pending, Counter({kind: number for kind, number in log if kind not in NO_NODES})
 
 
-def _strays(folder: Path, shards: list[ShardRow]) -> Iterator[str]:
-    """Name files that nobody committed; an open one may be left by a kill, and the next start sets it aside."""
+def _strays(folder: Path, shards: list[ShardRow], *, begun: bool) -> Iterator[str]:
+    """Name files that nobody committed; an open one may be left by a kill, and the next start sets it aside.
+
+    But beside a frontier in which no start was ever noted there can be none: then the frontier was lost.
+    """
     known = {shard.name for shard in shards}
     for path in sorted(folder.iterdir()) if folder.exists() else ():
-        if path.name not in known and not path.name.endswith(OPEN):
+        if path.name not in known and not (begun and path.name.endswith(OPEN)):
             yield f"{path.name}: the frontier does not know this file"
 
 

@@ -134,11 +134,11 @@ def table(snapshot: Snapshot) -> RenderableType:
     return Panel(rows, title=title, title_align="left", subtitle=below, subtitle_align="right", width=WIDTH_COLUMNS)
 
 
-def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None) -> str:
+def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None, depth_max: int | None = None) -> str:
     """Return what a crawl found, where it lies, what stopped it, and what to type next."""
     took = clock_text(snapshot.elapsed_seconds)
     lines = [
-        _done(snapshot) if finished else f"Stopped early: {reason or 'asked to stop'}. Nothing is lost.",
+        _done(snapshot, depth_max) if finished else f"Stopped early: {reason or 'asked to stop'}. Nothing is lost.",
         "",
         *_wrapped("nodes", _total(snapshot.nodes), _counts(snapshot.nodes)),
         *_wrapped("edges", _total(snapshot.edges), _counts(snapshot.edges)),
@@ -158,13 +158,14 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
     return "\n".join([*lines, *([check, *_again(snapshot, run)] if finished else [go_on])])
 
 
-def _done(snapshot: Snapshot) -> str:
-    """Say that a crawl is done in words that claim no more than its certificates do."""
+def _done(snapshot: Snapshot, depth_max: int | None) -> str:
+    """Say that a crawl is done in words that claim no more than its certificates and limits do."""
+    within = "" if depth_max is None else f" within max_depth = {depth_max}"
     lists = _total(snapshot.lists)
     holes = lists - snapshot.lists.get("complete", 0)
     if not holes:
-        return "Done: everything that the seeds lead to has been read."
-    return f"Done: all that the seeds lead to has been asked for; {holes:,} of {lists:,} lists are not whole."
+        return f"Done: everything that the seeds lead to{within} has been read."
+    return f"Done: all that the seeds lead to{within} has been asked for; {holes:,} of {lists:,} lists are not whole."
 
 
 def _again(snapshot: Snapshot, run: Path) -> list[str]:

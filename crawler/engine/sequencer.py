@@ -76,6 +76,8 @@ class Sequencer:
         while True:
             await self._backlog.prefetch()
             self._wake()
+            if reason := await self._enough():
+                return reason
             self._feeder.refill(self.position.step)
             flight = await self._choose()
             if flight is None:
@@ -92,8 +94,13 @@ class Sequencer:
                 self.until_epoch_seconds = outcome.until_epoch_seconds
                 return outcome.reason
             self._apply(flight, outcome)
-            if self._rules.nodes_max is not None and self.nodes >= self._rules.nodes_max:
-                return f"max_nodes = {self._rules.nodes_max} is reached: {self.nodes} nodes are known"
+
+    async def _enough(self) -> str | None:
+        """Return why nothing more may be asked though there is something to do, None when there is no reason."""
+        nodes_max = self._rules.nodes_max
+        if nodes_max is None or self.nodes < nodes_max or not (self.waiting or await self._choose()):
+            return None
+        return f"max_nodes = {nodes_max} is reached: {self.nodes} nodes are known"
 
     async def _choose(self) -> Flight | None:
         turn = self._feeder.head_turn()

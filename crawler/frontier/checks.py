@@ -15,12 +15,16 @@ from typing import Any
 import msgspec
 
 from crawler.errors import StorageError
+from crawler.frontier.look import look
 from crawler.frontier.schema import SCHEMA, version_of
 
 TABLES = ("meta", "log", "position", "listings", "listing_pages", "counts", "shards", "totals")
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError, msgspec.DecodeError)
 """What reading a damaged frontier may raise."""
+
+_EMPTY, _UNCHECKED = 0, 1
+"""Versions: of a file whose tables a kill left unmade, and of the first schema, whose rows carry no checks."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _crc32 = zlib.crc32
@@ -52,10 +56,10 @@ def damaged(path: Path, what: str) -> str:
 def damage(path: Path) -> Iterator[str]:
     """Yield a sentence for everything that is wrong with a frontier's file as such."""
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
+        with look(path) as connection:
             connection.execute("BEGIN")
             yield from _pages(connection, path)
-            if version_of(connection, path) == 1:
+            if version_of(connection, path) in {_EMPTY, _UNCHECKED}:
                 return
             yield from _tables(connection, path)
     except UNREADABLE as error:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from crawler.errors import ConfigError, disk_errors
+from crawler.errors import ConfigError, StorageError, disk_errors
+
+_PATIENCE_SECONDS = (0.005, 0.02, 0.05, 0.0)
 
 
 class Holder(Struct):
@@ -33,10 +36,7 @@ def hold(path: Path, since: str) -> Iterator[None]:
     with disk_errors(f"open {path}"):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(_sentence(path)) from error
+        _take(handle, path)
         with disk_errors(f"write {path}"):
             os.ftruncate(handle, 0)
             os.pwrite(handle, msgspec.json.encode(Holder(socket.gethostname(), os.getpid(), since)) + b"\n", 0)
@@ -46,15 +46,30 @@ def hold(path: Path, since: str) -> Iterator[None]:
         os.close(handle)
 
 
+def _take(handle: int, path: Path) -> None:
+    """Lock the file; whoever only looks (see `holder`) has it for a moment, and must not make a start fail."""
+    for patience_seconds in _PATIENCE_SECONDS:
+        with disk_errors(f"lock {path}"), suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(patience_seconds)
+    raise ConfigError(_sentence(path))
+
+
 def holder(path: Path) -> Holder | None:
-    """Return who holds the lock now, None when nobody does. Takes nothing and changes nothing."""
+    """Return who holds the lock now, None when nobody does. Changes nothing, and needs no right to write.
+
+    Raises `StorageError` when the file cannot be opened.
+    """
     try:
-        handle = os.open(path, os.O_RDWR)
+        handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return _read(path)
     else:
         return None

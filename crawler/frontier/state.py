@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,12 @@ import msgspec
 
 from crawler.errors import ConfigError, StorageError
 from crawler.frontier.checks import UNREADABLE
+from crawler.frontier.look import look
 from crawler.frontier.rows import shard_row
 from crawler.frontier.schema import version_of
+
+_POSITION = ("log_row", "relation_index", "log_index", "step")
+_BEGINNING = (1, 0, 0, 0)
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -26,25 +29,30 @@ def read_state(path: Path) -> dict[str, Any]:
         message = f"{path.parent} is no run folder: it has no {path.name}"
         raise ConfigError(message)
     try:
-        with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True, timeout=10)) as connection:
-            version_of(connection, path)
-            return _read(connection)
+        with look(path) as connection:
+            return _read(connection) if version_of(connection, path) else _nothing()
     except UNREADABLE as error:
         message = f"{path} cannot be read: {error}"
         raise StorageError(message) from error
 
 
+def _nothing() -> dict[str, Any]:
+    """Return the state of a frontier whose first start was killed before it had made the tables."""
+    position = dict(zip(_POSITION, _BEGINNING, strict=True))
+    return {"meta": {}, "totals": {}, "position": position, "listings": {}, "shards": [], "fresh": []}
+
+
 def _read(connection: sqlite3.Connection) -> dict[str, Any]:
     totals = connection.execute("SELECT body FROM totals").fetchone()
     place = connection.execute("SELECT log_row, relation_index, log_index, step FROM position").fetchone()
-    position = place or (1, 0, 0, 0)
+    position = place or _BEGINNING
     fresh = connection.execute(
         "SELECT row, kind, depth, count FROM log WHERE fresh AND row >= ? ORDER BY row", (position[0],)
     )
     return {
         "meta": dict(connection.execute("SELECT key, value FROM meta").fetchall()),
         "totals": msgspec.json.decode(totals[0]) if totals else {},
-        "position": dict(zip(("log_row", "relation_index", "log_index", "step"), position, strict=True)),
+        "position": dict(zip(_POSITION, position, strict=True)),
         "listings": dict(connection.execute("SELECT state, count(*) FROM listings GROUP BY state")),
         "shards": [shard_row(row) for row in connection.execute("SELECT * FROM shards ORDER BY kind, sequence")],
         "fresh": fresh.fetchall(),

@@ -70,7 +70,7 @@ class FolderWorld:
             "playlist": _present(playlists[:, 0]),
         }
         if not self._present["user"].any():
-            message = f"The world {path} names no user: its edge lists are empty."
+            message = f"the world {path} names no user: its edge lists are empty"
             raise ConfigError(message)
         self._owners = {"track": self._uploaders(), "playlist": self._makers(playlists)}
         self._lists = self._indexed(follows, likes, members, related)
@@ -140,13 +140,18 @@ class FolderWorld:
         return table
 
 
-def _read(path: Path) -> dict[str, Ids]:
+def check_folder(path: Path) -> None:
+    """Raise `ConfigError` for what is no folder of edge lists, without reading them."""
     if not path.is_dir():
-        message = f"There is no folder {path} to make a world of."
+        message = f"there is no folder {path} to make a world of"
         raise ConfigError(message)
     if not any((path / name).is_file() for name in _COLUMNS):
-        message = f"The folder {path} has none of the edge lists that make a world: {', '.join(_COLUMNS)}."
+        message = f"the folder {path} has none of the edge lists that make a world: {', '.join(_COLUMNS)}"
         raise ConfigError(message)
+
+
+def _read(path: Path) -> dict[str, Ids]:
+    check_folder(path)
     return {name: _table(path / name, columns) for name, columns in _COLUMNS.items()}
 
 
@@ -161,10 +166,10 @@ def _table(path: Path, columns: int) -> Ids:
             )  # numpy only warns when it meets something that is no number, and stops there
             table: Ids = np.fromstring(text, dtype=np.int64, sep=" ").reshape(-1, columns)
     except (OSError, EOFError, zlib.error, ValueError, DeprecationWarning) as error:
-        message = f"The edge list {path} is not gzipped text with {columns} numbers a line: {error}."
+        message = f"the edge list {path} is not gzipped text with {columns} numbers a line: {error}"
         raise ConfigError(message) from error
     if len(table) and not 0 <= table.min() <= table.max() <= _LARGEST_ID:
-        message = f"The edge list {path} has an id outside of 0 to {_LARGEST_ID}."
+        message = f"the edge list {path} has an id outside of 0 to {_LARGEST_ID}"
         raise ConfigError(message)
     return table
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from crawler.errors import ConfigError
 from crawler.sandbox.faults.plan import parse_faults
-from crawler.sandbox.folder import FolderWorld
+from crawler.sandbox.folder import FolderWorld, check_folder
 from crawler.sandbox.gzipped import Gzipped
 from crawler.sandbox.limits import parse_limits
 from crawler.sandbox.service import TOKEN_PATH, Sandbox
@@ -45,12 +45,17 @@ def open_world(world: str | Path, users: int = DEFAULT_USERS, seed: int = 0) -> 
 
     `ConfigError` when the folder is missing or unfit, or the number of users is out of range.
     """
+    check_world(world, users)
+    return SyntheticWorld(users, seed) if str(world) == SYNTHETIC else FolderWorld(Path(world))
+
+
+def check_world(world: str | Path, users: int) -> None:
+    """Raise `ConfigError` for a world that cannot be, without making it: its edge lists are not read."""
     if str(world) != SYNTHETIC:
-        return FolderWorld(Path(world))
-    if not 1 <= users <= LARGEST_USERS:
-        message = f"A synthetic world has 1 to {LARGEST_USERS} users, not {users}."
+        check_folder(Path(world))
+    elif not 1 <= users <= LARGEST_USERS:
+        message = f"a synthetic world has 1 to {LARGEST_USERS} users, not {users}"
         raise ConfigError(message)
-    return SyntheticWorld(users, seed)
 
 
 async def serve(
@@ -72,7 +77,7 @@ async def serve(
     try:
         server = await loop.create_server(lambda: Connection(handler, connections), host, port)
     except (OSError, OverflowError) as error:
-        message = f"The sandbox cannot listen on {host} port {port}: {error}."
+        message = f"the sandbox cannot listen on {host} port {port}: {error}"
         raise ConfigError(message) from error
     try:
         ready(_base_url(host, server.sockets[0].getsockname()[1]))

@@ -8,7 +8,8 @@ import pytest
 from crawler.config import Config, dumps, with_overrides
 from crawler.dataset.reader import records
 from crawler.dataset.status import LOCK, status, text
-from crawler.errors import ConfigError
+from crawler.dataset.verify import verify
+from crawler.errors import ConfigError, StorageError
 from crawler.frontier.lock import hold
 from tests.dataset.runs import RELATIONS, crawled
 
@@ -67,3 +68,30 @@ def test_a_folder_without_a_run_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no run folder"):
         status(tmp_path / "absent")
     assert not (tmp_path / "absent").exists()
+
+
+def test_a_run_whose_first_start_was_killed_is_looked_at(tmp_path: Path) -> None:
+    """A frontier without tables is a run with nothing in it: no damage, unless there are shards that it should know."""
+    (tmp_path / "frontier.sqlite").touch()
+    assert status(tmp_path)["state"] == "stopped"
+    assert verify(tmp_path)["ok"]
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "edges-000000.ndjson.zst.open").touch()
+    assert verify(tmp_path)["problems"] == ["edges-000000.ndjson.zst.open: the frontier does not know this file"]
+
+
+def test_a_run_on_a_read_only_disk_is_read(tmp_path: Path) -> None:
+    """Where SQLite may not make its `-shm`, a run without a WAL is read as it is; one with a WAL says what to do."""
+    run = crawled(tmp_path / "run? #1%20")
+    whole = status(run)
+    # To SQLite this is the same as a disk that lets it make no file; and it stays so for a test that is run by root.
+    (run / "frontier.sqlite-wal").unlink(missing_ok=True)
+    (run / "frontier.sqlite-shm").unlink(missing_ok=True)
+    (run / "frontier.sqlite-shm").symlink_to("/no/such/folder/x")
+    assert status(run) == whole
+    found = verify(run)
+    assert found["ok"], found["problems"]
+    assert found["lines"]["edges"] == sum(whole["edges"].values())
+    (run / "frontier.sqlite-wal").write_bytes(b"commits")
+    with pytest.raises(StorageError, match="copy the whole run"):
+        status(run)

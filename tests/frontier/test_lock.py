@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -12,11 +13,12 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from crawler.cli import main
-from crawler.frontier.lock import holder
+from crawler.frontier.lock import hold, holder
 from tests.dataset.runs import killed
 
 ROOT = Path(__file__).parent.parent.parent
@@ -24,6 +26,7 @@ PAIRS = 20
 HOLD = """
 import sys, time
 from pathlib import Path
+from unittest import mock
 from crawler.errors import ConfigError
 from crawler.frontier.lock import hold
 for line in sys.stdin:
@@ -120,6 +123,21 @@ def test_the_lock_of_a_live_process_is_never_taken_over(starters: tuple[Starter,
             time.sleep(0.01)
     finally:
         os.kill(first.process.pid, signal.SIGCONT)
+
+
+def test_who_only_looks_needs_no_right_to_write_and_stops_no_start(tmp_path: Path) -> None:
+    """The lock is looked at through a file opened for reading; a start waits out the moment in which somebody looks."""
+    path = tmp_path / "lock"
+    path.touch()
+    flags, opened = [], os.open
+    with mock.patch.object(os, "open", lambda name, flag: (flags.append(flag), opened(name, flag))[1]):
+        assert holder(path) is None
+    assert flags == [os.O_RDONLY]
+    looking = os.open(path, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    with mock.patch("time.sleep", side_effect=lambda _: fcntl.flock(looking, fcntl.LOCK_UN)), hold(path, "now"):
+        assert holder(path) is not None
+    os.close(looking)
 
 
 def test_the_second_start_of_a_crawl_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
