@@ -32,7 +32,7 @@ from crawler.engine.requeue import requeue
 from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import Source
-from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, StorageError, disk_errors
+from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, Spent, StorageError, disk_errors
 from crawler.frontier.lock import hold
 from crawler.frontier.store import Frontier
 from crawler.log import Log, open_log
@@ -44,6 +44,7 @@ from crawler.sandbox.faults.plan import parse_faults
 from crawler.sandbox.limits import parse_limits
 from crawler.seeds import NETWORK, Seed, parse, read_seeds
 from crawler.sources import Credentials
+from crawler.transport.allowance import wait_until
 
 EXIT_DONE = 0
 EXIT_STOPPED = 3
@@ -53,12 +54,16 @@ _Result = TypeVar("_Result")
 
 
 class Plan(Struct, frozen=True):
-    """A crawl as asked for, checked, before anything is opened. `credentials` are in memory only."""
+    """A crawl as asked for, checked, before anything is opened. `credentials` are in memory only.
+
+    `waits`: when a budget is used up that has a date, the crawl waits for the date and goes on.
+    """
 
     folder: Path
     config: Config
     seeds: list[Seed]
     credentials: Credentials
+    waits: bool = False
 
 
 def crawl(
@@ -68,18 +73,21 @@ def crawl(
     seeds: Sequence[str],
     seed_files: Sequence[Path],
     overrides: Mapping[str, object],
+    waits: bool = False,
 ) -> int:
     """Start or resume the crawl in the folder `run`; return the exit code, 0 when all is done and 3 when it can go on.
 
     Raises `ConfigError` before anything is changed, `Refused` and `StorageError` with all that was committed kept.
     """
     plan = _plan(run, _settled(run, config, overrides), seeds, seed_files)
-    return _loop(_crawl(plan))
+    return _loop(_crawl(replace(plan, waits=waits)))
 
 
 def status(run: Path) -> dict[str, Any]:
-    """Return how far the run has come; see `dataset.status`."""
-    return dataset_status.status(run)
+    """Return how far the run has come, and what is left of its budgets; see `dataset.status`."""
+    found = dataset_status.status(run)
+    found["budgets"] |= sources.days_left(_chosen(run, None), os.environ, run)
+    return found
 
 
 def verify(run: Path, *, repair: bool = False) -> dict[str, Any]:
@@ -198,7 +206,13 @@ async def _crawl(plan: Plan) -> int:
         _keep_config(plan)
         log = stack.enter_context(closing(open_log(plan.folder / "log.jsonl", sources.secrets_of(plan.credentials))))
         try:
-            return await _crawl_with(plan, config, log, clock)
+            while True:
+                code, ending = await _crawl_with(plan, config, log, clock)
+                until = ending.until_epoch_seconds
+                if not plan.waits or until is None or ending.by_signal:
+                    return code
+                print(f"waiting until {iso(until)}: {ending.reason}", file=sys.stderr)  # noqa: T201 - for who looks on
+                await wait_until(until, clock)
         except CrawlerError as error:
             with suppress(StorageError):  # a full disk takes no line, and must not hide why the crawl stopped
                 log.logger.error("stopped", reason=str(error), kind=type(error).__name__)  # noqa: TRY400 - no bug
@@ -222,18 +236,13 @@ def _keep_config(plan: Plan) -> None:
         draft.replace(path)
 
 
-async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) -> int:
+async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) -> tuple[int, Ending]:
     async with AsyncExitStack() as stack:
-        runs: list[Run] = []
-
-        def within_budget() -> None:
-            for run in runs:
-                run.keep_budget()
-
-        opened = await stack.enter_async_context(sources.opened(config, plan.credentials, within_budget))
+        opened = await stack.enter_async_context(sources.opened(config, plan.credentials, plan.folder, hide=log.hide))
         run = Run(plan.folder, _settings(config), opened.sources, clock, random.random)
         run.report = log.logger.warning
-        runs.append(await stack.enter_async_context(run))
+        await stack.enter_async_context(run)
+        opened.keep_to(run.budget)
         await run.note_start()
         seeded = _seed(run, plan.seeds, config)
         log.logger.info("started", seeds=seeded, recovered=run.recovered, sandbox=config.sandbox.enabled)
@@ -245,7 +254,14 @@ async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) 
         except Refused as error:
             raise Refused(sources.refusal(config, list(run.crew.out)[-1], error)) from error
         code = await _close(plan, run, ending, observer.snapshot(), log)
-        return sources.say_out(config, run.crew.out) or code
+        return sources.say_out(config, run.crew.out) or code, _with_date(ending, run)
+
+
+def _with_date(ending: Ending, run: Run) -> Ending:
+    """Return the ending with the date from which a source that is out may be asked again, if it has one."""
+    dates = [error.until_epoch_seconds for error in run.crew.out.values() if isinstance(error, Spent)]
+    known = [date for date in (ending.until_epoch_seconds, *dates) if date is not None]
+    return replace(ending, until_epoch_seconds=min(known, default=None))
 
 
 async def _close(plan: Plan, run: Run, ending: Ending, snapshot: Snapshot, log: Log) -> int:

@@ -52,6 +52,10 @@ def cli() -> None:
 @click.option("--max-requests", type=int, metavar="N", help="Stop after N requests, over all starts of the run.")
 @click.option("--max-seconds", type=float, metavar="N", help="Stop after N seconds of this start.")
 @click.option("--max-pages-per-list", type=int, metavar="N", help="Read at most N pages (of 200) of any one list.")
+@click.option(
+    "--requests-per-day", type=int, metavar="N", help="Send at most N requests in any 24 hours, over all runs."
+)
+@click.option("--wait", "waits", is_flag=True, help="When a budget is used up that has a date, wait for it and go on.")
 @click.option("--workers", type=int, metavar="N", help="How many requests may be under way at once.")
 @click.option(
     "--relations",
@@ -67,6 +71,7 @@ def crawl(
     texts: Sequence[str],
     files: Sequence[Path],
     relations: Sequence[str],
+    waits: bool,
     **limits: float | None,
 ) -> NoReturn:
     """Crawl into the folder RUN: start there, or go on where an earlier start was stopped or killed.
@@ -83,7 +88,7 @@ def crawl(
     from crawler import app
 
     overrides = _overrides(limits, relations)
-    sys.exit(app.crawl(run, config=config, seeds=texts, seed_files=files, overrides=overrides))
+    sys.exit(app.crawl(run, config=config, seeds=texts, seed_files=files, overrides=overrides, waits=waits))
 
 
 @cli.command(short_help="Tell how far a crawl has come, also while it runs.")
@@ -275,6 +280,8 @@ def _bug(error: Exception) -> str:
 def _overrides(limits: Mapping[str, float | None], relations: Sequence[str]) -> dict[str, object]:
     """Return flags as dotted keys of the configuration; those not given are left out."""
     overrides: dict[str, object] = {f"crawl.{name}": limits[name] for name in _LIMITS if limits[name] is not None}
+    if limits["requests_per_day"] is not None:
+        overrides["soundcloud.requests_per_day"] = limits["requests_per_day"]
     for text in relations:
         kind, equals, names = text.partition("=")
         if not equals or kind not in {"user", "track", "playlist"}:

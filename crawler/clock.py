@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 
 class Clock(Protocol):
@@ -23,6 +25,14 @@ class Clock(Protocol):
         ...
 
 
+class Reading(NamedTuple):
+    """Two clocks at one moment: the date, which may be set, and the seconds since the boot `boot` ("" unknown)."""
+
+    epoch_seconds: float
+    boot: str
+    boot_seconds: float
+
+
 class SystemClock:
     """The computer's own clock."""
 
@@ -37,6 +47,21 @@ class SystemClock:
     def monotonic_seconds(self) -> float:
         """Return seconds since some moment, never going back."""
         return time.monotonic()
+
+    def reading(self) -> Reading:
+        """Return the date, and the seconds since the boot, asleep or awake; Linux names its boots, others do not."""
+        boot = _boot()
+        seconds = time.clock_gettime(time.CLOCK_BOOTTIME) if boot else time.monotonic()
+        return Reading(time.time(), boot, seconds)
+
+
+@cache
+def _boot() -> str:
+    try:
+        named = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    return named if hasattr(time, "CLOCK_BOOTTIME") else ""
 
 
 def iso(moment: datetime | float) -> str:

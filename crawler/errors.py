@@ -4,6 +4,7 @@
       ConfigError             the operator: fix the file or the command     exit 2, before anything is opened
       ProviderError           the engine: `policy.retry` decides
         Transient             ask again later                               timeouts, resets, 5xx, bodies cut short
+          Unreached           the same, and it counts for no budget         no name, no route, no connection
         Throttled             ask again, but not before a moment            429, quota headers, a gateway's 403
         Refused               this credential is out                        401 after one refresh     exit 4
         Gone                  a fact: the node does not exist               404, 410
@@ -40,6 +41,10 @@ class ProviderError(CrawlerError):
 
 class Transient(ProviderError):  # noqa: N818 - named for what it is, as in the design, not for being an exception
     """The same request may succeed later; never an end of list."""
+
+
+class Unreached(Transient):
+    """No connection came about, so the service never saw the request; it counts for no budget."""
 
 
 class Throttled(ProviderError):  # noqa: N818

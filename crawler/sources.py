@@ -5,9 +5,12 @@ Each source has its own credential, gate and connection; nothing is shared betwe
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -18,20 +21,28 @@ from crawler.engine.worker import Source
 from crawler.errors import ConfigError, ProviderError, Refused, Spent
 from crawler.model import Relation
 from crawler.providers import registry
+from crawler.transport.allowance import Budget, DayBudget
 from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
 from crawler.transport.gate import Gate
 from crawler.transport.http import Http, Timeouts, is_loopback
+from crawler.transport.vault import Vault, open_vault, state_folder
 
 Credentials = Mapping[str, Mapping[str, str]]
 """By source, the value of each key of its section that names an environment variable. Never written anywhere."""
 
 
 class Opened(Struct):
-    """The sources of a run, ready to be asked, and their gates, by name."""
+    """The sources of a run, ready to be asked, and their gates and clients, by name."""
 
     sources: dict[str, Source]
     gates: dict[str, Gate]
+    clients: dict[str, Client]
+
+    def keep_to(self, budget: Budget) -> None:
+        """Let all of them keep to a budget, besides each to its own."""
+        for client in self.clients.values():
+            client.budgets = (budget, *client.budgets)
 
 
 def credentials_of(config: Config, environment: Mapping[str, str]) -> Credentials:
@@ -88,14 +99,27 @@ def gate_of(config: Config, name: str = "soundcloud") -> Gate:
 
 @asynccontextmanager
 async def opened(
-    config: Config, credentials: Credentials, before_send: Callable[[], None] | None = None
+    config: Config,
+    credentials: Credentials,
+    folder: Path | None = None,
+    *,
+    hide: Callable[[str], object] = lambda _secret: None,
 ) -> AsyncIterator[Opened]:
-    """Open the sources in use; they are closed with the block."""
+    """Open the sources in use; they are closed with the block.
+
+    `folder` is the run's, None without one; `hide` is told every secret that comes up.
+    """
     async with AsyncExitStack() as stack:
-        found = Opened({}, {})
+        found = Opened({}, {}, {})
         for name in config.crawl.sources:
             gate = gate_of(config, name)
-            client = await stack.enter_async_context(_client(config, name, credentials[name], gate, before_send))
+            vault = _vault(config, name, credentials[name], folder)
+            owner = _owner(config, name, credentials[name], vault, hide)
+            client = await stack.enter_async_context(_client(config, name, credentials[name], gate, owner))
+            if (day := _day(config, name, vault)) is not None:
+                client.budgets = (day,)
+                stack.callback(day.close)
+            found.clients[name] = client
             provider = registry.service(name).provider(section_of(config, name), config.dataset.keep)
             found.sources[name], found.gates[name] = Source(provider, client, gate), gate
         yield found
@@ -103,11 +127,10 @@ async def opened(
 
 @asynccontextmanager
 async def _client(
-    config: Config, name: str, values: Mapping[str, str], gate: Gate, before_send: Callable[[], None] | None
+    config: Config, name: str, values: Mapping[str, str], gate: Gate, owner: TokenOwner | None
 ) -> AsyncIterator[Client]:
-    row, section = registry.service(name), section_of(config, name)
-    access = row.access(section, values)
-    owner = TokenOwner(access.flow, SystemClock(), scheme=access.scheme) if access.flow else None
+    section = section_of(config, name)
+    access = registry.service(name).access(section, values)
     async with Http(
         section.base_url,
         token_url=getattr(section, "token_url", None),
@@ -116,7 +139,52 @@ async def _client(
         contact=section.contact or "",
         access=access,
     ) as http:
-        yield Client(http, gate, owner, before_send, access.quota, locks_paths=access.locks_paths)
+        yield Client(http, gate, owner, quota=access.quota, locks_paths=access.locks_paths)
+
+
+def _owner(
+    config: Config, name: str, values: Mapping[str, str], vault: Vault | None, hide: Callable[[str], object]
+) -> TokenOwner | None:
+    access = registry.service(name).access(section_of(config, name), values)
+    if access.flow is None:
+        return None
+    return TokenOwner(access.flow, SystemClock(), scheme=access.scheme, vault=vault, hide=hide)
+
+
+def _vault(config: Config, name: str, values: Mapping[str, str], folder: Path | None) -> Vault | None:
+    """Return what outlives the process about a source's credentials; the first of them tells whose they are.
+
+    The embedded sandbox ends with the process, and its tokens with it; what it was asked for today is the run's.
+    """
+    section = section_of(config, name)
+    if not config.sandbox.enabled:
+        address = getattr(section, "token_url", section.base_url)
+        return open_vault(state_folder(os.environ), address, next(iter(values.values()), ""), SystemClock().reading)
+    if folder is None or section.requests_per_day is None:
+        return None
+    return Vault(folder / f"sandbox-{name}.json", SystemClock().reading, keeps_token=False)
+
+
+def _day(config: Config, name: str, vault: Vault | None) -> DayBudget | None:
+    allowed = section_of(config, name).requests_per_day
+    if vault is None or allowed is None:
+        return None
+    return DayBudget(vault, allowed, config.crawl.workers + 1, f"requests_per_day in [{name}]")
+
+
+def days_left(config: Config, environment: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """Return what is left today of each source that has a budget, ready for JSON."""
+    found = {}
+    for name in config.crawl.sources:
+        section = section_of(config, name)
+        keys = registry.service(name).credentials(section)
+        values = {key: environment.get(getattr(section, key), "") for key in keys}
+        if section.requests_per_day is None or not (config.sandbox.enabled or all(values.values())):
+            continue
+        vault = _vault(config, name, values, folder)
+        if vault is not None:
+            found[f"requests_per_day in [{name}]"] = vault.peek(section.requests_per_day)._asdict()
+    return found
 
 
 def relation_table() -> dict[tuple[str, str, str], Relation]:

@@ -22,8 +22,9 @@ def status(run: Path) -> dict[str, Any]:
     relation, `unchecked` the complete lists for which there is no
     count to check them by. `bugs` counts lists given up because our own code failed. `pending` counts the lists that
     are still to be read, `waiting` those set aside with a date, `parked` those given up until the next start.
-    `frontier_by_depth` counts nodes that wait to be expanded. `state` is "running", "finished" or "stopped". Raises
-    `ConfigError` when there is no run, `StorageError` when it cannot be read.
+    `budgets` holds what is left of those that are set, by their key. `frontier_by_depth` counts nodes that wait to be
+    expanded. `state` is "running", "finished" or "stopped". Raises `ConfigError` when there is no run, `StorageError`
+    when it cannot be read.
     """
     state = read_state(run / "frontier.sqlite")
     totals, listings, meta = state["totals"], state["listings"], state["meta"]
@@ -43,6 +44,7 @@ def status(run: Path) -> dict[str, Any]:
         "parked": listings.get("parked", 0),
         **{name: totals.get(name, 0) for name in ("requests", "retries", "pages", "skipped", "hidden", "unread")},
         "duplicates": totals.get("duplicates", 0),
+        "budgets": _run_budget(totals, _config(run)),
         "frontier_by_depth": {str(depth): number for depth, number in sorted(frontier_by_depth.items())},
         "started_at": meta.get("started_at"),
         "updated_at": meta.get("updated_at"),
@@ -65,6 +67,7 @@ def text(found: Mapping[str, Any], run: Path) -> str:
         ("to do", f"{found['pending']:,} lists{aside}"),
         ("frontier", f"{depths or 'no'} nodes to expand"),
         ("requests", f"{found['requests']:,}, {found['retries']:,} of them again"),
+        *(("budget", budget_text(name, budget)) for name, budget in found["budgets"].items()),
         ("hidden", f"{found['hidden']:,} rows that the service cut away"),
         ("missing", f"{sum(found['missing'].values()):,} edges known to be missing"),
         ("unchecked", f"{sum(found['unchecked'].values()):,} complete lists without a count to check them by"),
@@ -87,6 +90,21 @@ def coverage(relations: Mapping[str, Mapping[str, int]], missing: Mapping[str, i
         for name, verdicts in sorted(relations.items())
         if any(verdicts.values())
     ]
+
+
+def budget_text(name: str, budget: Mapping[str, Any]) -> str:
+    """Return what is left of a budget, for a person."""
+    more = f"; more from {budget['more_at']} on" if budget.get("more_at") else ""
+    return f"{budget['left']:,} requests left of {name} = {budget['allowed']:,}{more}"
+
+
+def _run_budget(totals: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Return what is left of max_requests; what a kill left unsettled counts as sent."""
+    allowed = config.crawl.max_requests
+    if allowed is None:
+        return {}
+    charged = max(totals.get("requests", 0) + totals.get("unsettled", 0), totals.get("reserved", 0))
+    return {"max_requests": {"allowed": allowed, "left": max(0, allowed - charged), "more_at": None}}
 
 
 def _config(run: Path) -> Config:

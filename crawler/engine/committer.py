@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
+from crawler.engine.budget import RunBudget
 from crawler.engine.ledger import Entry
 from crawler.frontier.rows import Change, Position, ShardRow
 from crawler.frontier.store import Frontier
@@ -30,8 +31,8 @@ GROUP_PAGES_MAX = 64
 class Committer:
     """Commits entries in the order in which they were submitted.
 
-    `spent` returns the number of requests sent since the process started; `on_commit` is called with the number of
-    pages and the last row of the log that have become durable.
+    `budget` counts the requests, and each commit reserves some more; `on_commit` is called with the number of pages and
+    the last row of the log that have become durable.
     """
 
     def __init__(
@@ -39,15 +40,15 @@ class Committer:
         frontier: Frontier,
         writer: ShardWriter,
         totals: dict[str, Any],
-        spent: Callable[[], int],
+        budget: RunBudget,
         on_commit: Callable[[int, int], None],
     ) -> None:
         self.totals = totals
         self.commits = 0
         self._frontier = frontier
         self._writer = writer
-        self._spent = spent
-        self._requests_before: int = totals.get("requests", 0)
+        self._budget = budget
+        self._reserving: list[asyncio.Future[None]] = []
         self._on_commit = on_commit
         self._entries: deque[Entry] = deque()
         self._arrived = asyncio.Event()
@@ -60,19 +61,24 @@ class Committer:
         self._position = position
         self._last_row = last_row
 
-    @property
-    def requests(self) -> int:
-        """Requests of the run so far: those of earlier starts that were committed, and those of this one."""
-        return self._requests_before + self._spent()
-
     def submit(self, entry: Entry) -> None:
         """Queue an entry; it becomes durable later, after all that were submitted before it."""
         self._entries.append(entry)
         self._arrived.set()
 
+    async def reserve(self) -> None:
+        """Return after the next commit, which reserves requests; there is one even when nothing else waits for it."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._reserving.append(done)
+        self._arrived.set()
+        await done
+
     async def run(self) -> None:
         """Commit groups until `close` is called and nothing is left. Raises `StorageError`."""
         while True:
+            if not self._entries and self._reserving:
+                await self._whole(self._move([], []))
+                continue
             if not self._entries:
                 if self._closing:
                     break
@@ -111,16 +117,22 @@ class Committer:
         self._on_commit(pages, self._last_row)
 
     async def _seal(self) -> None:
+        self._budget.close()
         shards = await self._in_thread(self._writer.seal_all)
         await self._move([], shards)
         self._thread.shutdown()
 
     async def _move(self, group: list[Entry], shards: list[Shard]) -> None:
-        self.totals["requests"] = self.requests
+        reserving, self._reserving = self._reserving, []
+        reserved = self._budget.settle()
         change = _change(group, group[-1].position if group else self._position, shards)
         change.totals = msgspec.json.encode(self.totals)
         await self._frontier.commit(change)
         self.commits += 1
+        self._budget.settled(reserved)
+        for done in reserving:
+            if not done.done():
+                done.set_result(None)
         self._position = change.position
         if change.runs:
             self._last_row = change.runs[-1].row

@@ -45,7 +45,7 @@ class Observer:
         """Return what the crawl is doing now; counts are those of the last commit."""
         run, totals = self._run, self._run.committer.totals
         elapsed_seconds = self._clock.monotonic_seconds() - self._began_seconds
-        requests, edges = run.committer.requests, totals.get("edges", {})
+        requests, edges = run.requests, totals.get("edges", {})
         requests_per_second, edges_per_second = self._rates(elapsed_seconds, requests, sum(edges.values()))
         frontier = {depth: n for depth, n in run.backlog.waiting_by_depth.items() if n > 0 and depth >= 0}
         pages_due = self._pages_due(frontier)

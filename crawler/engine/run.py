@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -14,13 +13,14 @@ from msgspec import Struct
 
 from crawler.clock import Clock, iso
 from crawler.engine.backlog import Backlog, Sourced
+from crawler.engine.budget import RunBudget
 from crawler.engine.committer import Committer
 from crawler.engine.feeder import Feeder, window_of
 from crawler.engine.ledger import Ledger
 from crawler.engine.sequencer import Rules, Sequencer
 from crawler.engine.supervisor import Ending, Supervisor
 from crawler.engine.worker import Crew, Source
-from crawler.errors import ProviderError, Spent, StorageError
+from crawler.errors import ProviderError, StorageError
 from crawler.frontier.known import Known
 from crawler.frontier.replay import replay
 from crawler.frontier.rows import ShardRow
@@ -35,6 +35,9 @@ UNREADABLE_MAX = 1000
 """How many answers that nobody understands are kept in a start."""
 
 _REPLAY_ROWS = 32768
+_AHEAD_WINDOWS = 4
+"""Without a budget so many windows are reserved ahead, so that nobody ever waits; with one, a request for each worker
+and one for a token: a kill costs no more."""
 
 
 class Settings(Struct, frozen=True):
@@ -112,6 +115,8 @@ class Run:
             writer = ShardWriter(files, shards_folder, settings.compression, settings.shard_bytes_max)
             writer.resume(shards)
             await self._join(start, writer)
+            if settings.requests_max is not None:
+                await self.frontier.sync_every_commit()
             self._stack = stack.pop_all()
         return self
 
@@ -143,11 +148,10 @@ class Run:
         """Return the requests sent by all sources since the process started."""
         return sum(source.client.requests for source in self._sources.values())
 
-    def keep_budget(self) -> None:
-        """Be called before each request is sent. Raises `Spent` when the run has had all it may."""
-        if self._requests_left() <= 0:
-            message = f"max_requests = {self._settings.requests_max} is reached"
-            raise Spent(message)
+    @property
+    def requests(self) -> int:
+        """Requests of the run so far: those of earlier starts that were committed, and those of this one."""
+        return self._requests_before + self.spent()
 
     def lists_per_node(self) -> float:
         """Return how many listings a known node has, on average."""
@@ -186,10 +190,6 @@ class Run:
             message = f"could not keep an unreadable answer in {folder}: {error.strerror}"
             raise StorageError(message) from error
 
-    def _requests_left(self) -> float:
-        requests_max = self._settings.requests_max
-        return math.inf if requests_max is None else requests_max - self.committer.requests
-
     def _relations(self) -> dict[tuple[str, str, str], Relation]:
         return {
             (name, relation.kind, relation.name): relation
@@ -214,8 +214,11 @@ class Run:
             settings.networks,
             settings.unwritten,
         )
-        self.feeder = Feeder(self.backlog, window_of(settings.workers), settings.long_list_pages, self._requests_left)
-        self.committer = Committer(self.frontier, writer, start.totals, self.spent, self._landed)
+        self._budget(start)
+        self.feeder = Feeder(
+            self.backlog, window_of(settings.workers), settings.long_list_pages, lambda: self.budget.left
+        )
+        self.committer = Committer(self.frontier, writer, start.totals, self.budget, self._landed)
         self.committer.begin(start.position, start.last_row)
         rules = Rules(settings.long_list_pages, settings.nodes_max, settings.hydrate)
         self.sequencer = Sequencer(self.feeder, self.backlog, self.ledger, self.committer, self._clock, rules)
@@ -228,6 +231,17 @@ class Run:
             self,
             sets_bugs_aside=settings.sets_bugs_aside,
         )
+
+    def _budget(self, start: Start) -> None:
+        settings = self._settings
+        self._requests_before: int = start.totals.get("requests", 0)
+        ahead = _AHEAD_WINDOWS * window_of(settings.workers)
+        if settings.requests_max is not None:
+            ahead = settings.workers + 1
+        self.budget = RunBudget(start.totals, settings.requests_max, ahead, self.spent, self._reserve)
+
+    async def _reserve(self) -> None:
+        await self.committer.reserve()
 
     async def _replay(self, known: Known, start: Start) -> None:
         """Rebuild what is known from the log."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from msgspec import Struct
 
@@ -61,6 +62,7 @@ class Supervisor:
         try:
             with _signals(loop, self._signalled):
                 await asyncio.wait({self._sequence, commits}, return_when=asyncio.FIRST_COMPLETED)
+                await _cancel(crew)  # before the last commit, which settles what was sent
                 return await self._finish(self._sequence, commits)
         finally:
             await _cancel([self._sequence, *crew])
@@ -100,7 +102,7 @@ def _signals(loop: asyncio.AbstractEventLoop, handler: object) -> Iterator[None]
             loop.remove_signal_handler(kind)
 
 
-async def _cancel(tasks: list[asyncio.Task[object]]) -> None:
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -38,7 +38,12 @@ RULES: tuple[Rule, ...] = (
 
 
 class TokenRequest(Request, frozen=True):
-    """A request that holds the client's credentials, and keeps them out of its repr."""
+    """A request that holds the client's credentials, and keeps them out of its repr.
+
+    `dear`: it counts against the limits on exchanges, as client credentials do and refresh tokens do not (#123).
+    """
+
+    dear: bool = False
 
     def __repr__(self) -> str:
         return f"TokenRequest(url={self.url!r})"
@@ -84,14 +89,14 @@ class OAuth:
     def _client_credentials(self) -> Request:
         pair = f"{quote_plus(self._client_id)}:{quote_plus(self._client_secret)}".encode()  # RFC 6749, 2.3.1
         headers = {**_FORM, "authorization": "Basic " + base64.b64encode(pair).decode()}
-        return self._post({"grant_type": "client_credentials"}, headers)
+        return self._post({"grant_type": "client_credentials"}, headers, dear=True)
 
     def _refresh(self, refresh_token: str) -> Request:
         client = {"client_id": self._client_id, "client_secret": self._client_secret}
         return self._post({"grant_type": "refresh_token", **client, "refresh_token": refresh_token}, _FORM)
 
-    def _post(self, form: Mapping[str, str], headers: Mapping[str, str]) -> Request:
-        return TokenRequest(self._token_url, FAMILY, "POST", headers, urlencode(form).encode())
+    def _post(self, form: Mapping[str, str], headers: Mapping[str, str], *, dear: bool = False) -> Request:
+        return TokenRequest(self._token_url, FAMILY, "POST", headers, urlencode(form).encode(), dear)
 
 
 def read_token(response: Response) -> Token:

@@ -48,12 +48,14 @@ Flow = Callable[[str | None], Generator[Request, Response, Any]]
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
     """A source's table in the configuration: its keys, and those that every source has.
 
-    `requests_per_second` absent means polite for the service and no limit for the sandbox. `contact` is added to the
-    User-Agent, so that the service can reach whoever crawls. A key that ends in `_env` names an environment variable.
+    `requests_per_second` absent means polite for the service and no limit for the sandbox. `requests_per_day`
+    holds for any 24 hours, over all runs on this computer. `contact` is added to the User-Agent, so that the service
+    can reach whoever crawls. A key that ends in `_env` names an environment variable.
     """
 
     base_url: str = ""
     requests_per_second: Rate | Auto | None = None
+    requests_per_day: Positive | None = None
     burst: Positive = 4
     timeout_seconds: Seconds = 30.0
     contact: HeaderText | None = None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 
-from crawler.errors import Refused, Spent
+from crawler.errors import Refused, Spent, Unreached
 from crawler.model import Request, Response
 from crawler.policy.quota import Quota, Wait
+from crawler.transport.allowance import Budget, Ticket
 from crawler.transport.credentials import TokenOwner
 from crawler.transport.gate import Gate
 from crawler.transport.http import TOKEN_FAMILY, Http
 
 _SILENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 """Answers that may come from in front of the API, and so do not tell that the token is good."""
+
+_LONG_SECONDS = 300.0
+"""What was taken from a day's budget must be sent within it: a booking does not last for ever."""
 
 _PATIENCE_SECONDS = 0.1
 """A wait for a token that is shorter lets no crowd gather."""
@@ -29,10 +33,10 @@ class Answer(Response, frozen=True):
 class Client:
     """Sends for one source, and interprets nothing but the 401.
 
-    `requests` counts every request sent, for tokens too. `before_send` is called before each of them and may raise, for
-    budgets. Without `credentials` requests go without a token. `quota` is told every answer that is not a token's, and
-    `epoch_seconds` is our clock for it. With `locks_paths` a 401 after a fresh token is an answer like others, and a
-    family of endpoints that gave one is not refreshed for again.
+    `requests` counts every request that may have reached the service, for tokens too; each of them is in all `budgets`,
+    which may be set until the first. Without `credentials` requests go without a token. `quota` is told every answer
+    that is not a token's, and `epoch_seconds` is our clock for it. With `locks_paths` a 401 after a fresh token is an
+    answer like others, and a family of endpoints that gave one is not refreshed for again.
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class Client:
         http: Http,
         gate: Gate,
         credentials: TokenOwner | None,
-        before_send: Callable[[], None] | None = None,
+        budgets: Sequence[Budget] = (),
         quota: Quota | None = None,
         epoch_seconds: Callable[[], float] = time.time,
         *,
@@ -49,7 +53,7 @@ class Client:
         self._http = http
         self._gate = gate
         self._credentials = credentials
-        self._before_send = before_send
+        self.budgets = budgets
         self._quota = quota
         self._epoch_seconds = epoch_seconds
         self._spent: Spent | None = None
@@ -61,24 +65,21 @@ class Client:
         """Wait for the gate, send, and return the answer; after a 401 once more, with a fresh token.
 
         Raises what the network (`Transient`, `BadPage`) or the token (`Refused`, `Throttled`, `Transient`) raises, and
-        whatever `before_send` raises; `Spent` when an earlier answer said that the quota is used up.
+        `Spent` when a budget is used up, or when an earlier answer said that the quota is.
         """
-        if self._credentials is None:
-            await self._gate.enter(request.family)
-            return await self._send(request, None)
-        authorization = await self._admitted(self._credentials, request.family)
-        answer = await self._send(request, authorization)
+        answer, authorization = await self._try(request)
+        if self._credentials is None or authorization is None:
+            return answer
         if answer.status == HTTPStatus.UNAUTHORIZED and request.family not in self._locked:
             self._reject(self._credentials, authorization)
-            authorization = await self._admitted(self._credentials, request.family)
-            answer = await self._send(request, authorization)
+            answer, authorization = await self._try(request)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             if self._locks_paths:
                 self._locked.add(request.family)
                 return answer
             raise Refused(f"a fresh token was rejected as well ({request.family})")
         if answer.status not in _SILENT and answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._credentials.accept(authorization)
+            self._credentials.accept(authorization or "")
         return answer
 
     def _reject(self, credentials: TokenOwner, authorization: str) -> None:
@@ -87,8 +88,25 @@ class Client:
             credentials.accept(authorization)
         credentials.reject(authorization)
 
-    async def _admitted(self, credentials: TokenOwner, family: str) -> str:
-        """Pass the gate, with a token.
+    async def _try(self, request: Request) -> tuple[Answer, str | None]:
+        """Ask once: take from the budgets, pass the gate, and send; what was not sent is given back."""
+        ticket = Ticket(self.budgets)
+        await self._take(ticket)
+        try:
+            began_seconds, authorization = self._gate.time(), None
+            if self._credentials is None:
+                await self._gate.enter(request.family)
+            else:
+                authorization = await self._admitted(self._credentials, request.family, ticket)
+            if not ticket.held or self._gate.time() - began_seconds > _LONG_SECONDS:
+                ticket.give_back()
+                await self._take(ticket)
+            return await self._send(request, ticket, authorization), authorization
+        finally:
+            ticket.give_back()
+
+    async def _admitted(self, credentials: TokenOwner, family: str, ticket: Ticket) -> str:
+        """Pass the gate, with a token, which is paid for with the ticket when it must be asked for.
 
         Whoever waited while another fetched the token passes the gate once more: all of them would else leave at once.
         """
@@ -97,7 +115,10 @@ class Client:
         async def send(request: Request) -> Answer:
             nonlocal fetches
             fetches = True
-            return await self._send(request)
+            ticket.give_back()
+            own = Ticket(self.budgets)
+            await self._take(own)
+            return await self._send(request, own)
 
         await self._gate.enter(family)
         arrived_seconds = self._gate.time()
@@ -105,16 +126,24 @@ class Client:
         if fetches or self._gate.time() - arrived_seconds < _PATIENCE_SECONDS:
             return authorization
         await self._gate.enter(family)
-        return await credentials.authorization(self._send)
+        return await credentials.authorization(send)
 
-    async def _send(self, request: Request, authorization: str | None = None) -> Answer:
+    async def _take(self, ticket: Ticket) -> None:
         if self._spent is not None:
             raise Spent(str(self._spent), until_epoch_seconds=self._spent.until_epoch_seconds, of_source=True)
-        if self._before_send is not None:
-            self._before_send()
+        await ticket.take()
+
+    async def _send(self, request: Request, ticket: Ticket, authorization: str | None = None) -> Answer:
         self.requests += 1
         sent_at_seconds = self._gate.time()
-        response = await self._http.send(request, authorization=authorization)
+        ticket.held = False
+        try:
+            response = await self._http.send(request, authorization=authorization)
+        except Unreached:
+            self.requests -= 1
+            ticket.held = True
+            ticket.give_back()
+            raise
         if self._quota is not None and request.family != TOKEN_FAMILY:
             self._heed(self._quota.note(response, self._epoch_seconds()), sent_at_seconds)
         return Answer(response.status, response.headers, response.body, sent_at_seconds)

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import aiohttp
 from yarl import URL
 
-from crawler.errors import BadPage, ConfigError, ProviderError, Transient
+from crawler.errors import BadPage, ConfigError, ProviderError, Transient, Unreached
 from crawler.model import Request, Response
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ LARGEST_BODY = 32 * 2**20
 """A page of 200 tracks is about 1 MB; a body of 32 MB is a mistake, or a bomb of compressed zeros."""
 
 _READ_SIZE = 2**18
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 class ForeignHost(AssertionError):  # noqa: N818 - a bug of the caller, never an answer of the service
@@ -134,8 +135,9 @@ class Http:
             raise
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
             failed = type(error).__name__
+            kind = Unreached if isinstance(error, _NEVER_SENT) else Transient
         # Raised out here, without the cause: aiohttp's errors carry the request, and with it the token.
-        raise Transient(f"the network failed ({failed} at {request.family})")
+        raise kind(f"the network failed ({failed} at {request.family})")
 
     def _addressed(self, request: Request, authorization: str | None) -> tuple[str, Mapping[str, str]]:
         """Return address and headers with the credentials of the API; a token request has its own."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from crawler.engine.run import Disk, Run
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import Source
-from crawler.errors import Refused, Spent, StorageError
+from crawler.errors import Refused, StorageError
 from crawler.frontier.store import Frontier
 from crawler.model import Item
 from crawler.providers.oauth import OAuth
@@ -119,7 +119,7 @@ class Simulation:
                 if not failed:
                     return self._check_records(ordered=not set_aside)
             elif ending.reason is not None and ending.reason.startswith("max_requests"):
-                self.requests.allowed = None
+                self.requests.spent(self.network.sent, self.starts - 1, self.plan.workers + 1)
         raise Violation(f"the crawl comes to an end: after {self.starts} starts it has not")
 
     def _check_records(self, *, ordered: bool) -> None:
@@ -218,24 +218,19 @@ class Simulation:
         return 10 ** self.chance.uniform(-3, 1.5) if "slow disk" in self.plan.kinds else 0.001
 
     async def _crawl(self, loop: VirtualLoop) -> tuple[Ending, int, int]:
-        plan, clock, runs = self.plan, VirtualClock(loop), list[Run]()
-
-        def within_budget() -> None:
-            allowed = self.requests.allowed
-            if allowed is not None and runs and runs[0].committer.requests >= allowed:
-                raise Spent(f"max_requests = {allowed} is reached")
+        plan, clock = self.plan, VirtualClock(loop)
 
         gate = Gate(plan.requests_per_second)
         owner = TokenOwner(OAuth("client", "secret", TOKEN_URL).exchange, clock)
-        client = Client(SimHttp(self.network, lambda: self.disk.dead), gate, owner, within_budget)  # type: ignore[arg-type]
+        client = Client(SimHttp(self.network, lambda: self.disk.dead), gate, owner)  # type: ignore[arg-type]
         source = Source(SoundCloud(BASE_URL, "graph", plan.shape.page_limit), client, gate)
-        settings = replace(plan.shape.settings, workers=plan.workers)
+        settings = replace(plan.shape.settings, workers=plan.workers, requests_max=self.requests.allowed)
         disk = Disk(partial(SimFiles, self.disk), partial(Frontier, connect=self.disk.connect))  # type: ignore[arg-type]
         run = Run(self.disk.folder, settings, {PROVIDER_NAME: source}, clock, self.chance.random, disk)
         async with run:
-            runs.append(run)
+            client.budgets = (run.budget,)
             self.pages.resumed(run.sequencer.position, run.ledger.last_row)
-            self.requests.resumed(self.pages.state, self.network.sent, run.committer.requests, self._repeated_max)
+            self.requests.resumed(self.pages.state, self.network.sent, run.requests, self._repeated_max)
             self._power_failed = False
             await run.note_start()
             run.seed([Item("user", seed, seed, "id", None) for seed in plan.shape.seeds], PROVIDER_NAME, PROVIDER_NAME)

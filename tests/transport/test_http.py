@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from crawler.errors import BadPage, ConfigError, ProviderError, Refused, Throttled, Transient
+from crawler.errors import BadPage, ConfigError, Refused, Spent, Transient
 from crawler.model import Request, Response
 from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
@@ -288,18 +288,25 @@ async def test_failures_of_the_api_start_no_exchange(status: int, serve: Serve) 
 
 
 async def test_budget_stops_before_sending(serve: Serve) -> None:
-    """What `before_send` raises comes before the request, which is then not counted."""
+    """What a budget raises comes before the request, which is then not counted."""
 
     async def handler(_: web.BaseRequest) -> web.Response:
         return web.Response()
 
-    def spent() -> None:
-        raise Throttled("the day's budget is spent")
+    class Empty:
+        def take(self) -> bool:
+            return False
+
+        async def reserve(self) -> None:
+            raise Spent("the day's budget is spent")
+
+        def give_back(self) -> None:
+            raise AssertionError("nothing was taken")
 
     base = await serve(handler)
     async with Http(base) as http:
-        client = Client(http, Gate(), None, before_send=spent)
-        with pytest.raises(ProviderError, match="budget"):
+        client = Client(http, Gate(), None, [Empty()])
+        with pytest.raises(Spent, match="budget"):
             await client.ask(Request(base + "/x", "x"))
         assert client.requests == 0
 

@@ -1,7 +1,8 @@
-"""Budgets are kept: the service never counts more than was allowed, but for what a kill makes the crawl forget.
+"""Budgets are kept: the service never counts more than was allowed, and hardly fewer.
 
 A request is counted durably with the next commit. So after a kill those sent since the last one are forgotten, and only
-those; and in every window the service sees no more requests than the rate allows.
+those; the budget knows of them all the same, because they were reserved before. In every window the service sees no
+more requests than the rate allows.
 """
 
 from __future__ import annotations
@@ -43,8 +44,14 @@ class Requests:
 
     def check(self, sent: int) -> None:
         """Compare what the service saw with the budget."""
-        if self.allowed is not None and sent > self.allowed + self.forgotten:
-            raise Violation(f"{NAME}: {sent} requests of {self.allowed} were sent, {self.forgotten} forgotten by kills")
+        if self.allowed is not None and sent > self.allowed:
+            raise Violation(f"{NAME}: {sent} requests of {self.allowed} were sent")
+
+    def spent(self, sent: int, deaths: int, in_flight: int) -> None:
+        """Be told that a process found the budget spent, after so many deaths; then there is none any more."""
+        if self.allowed is not None and sent < self.allowed - deaths * in_flight:
+            raise Violation(f"{NAME}: only {sent} requests of {self.allowed} were sent, and {deaths} processes died")
+        self.allowed = None
 
 
 def in_flight_max(plan: Plan) -> int:
