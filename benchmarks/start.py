@@ -75,11 +75,12 @@ def log(chance: np.random.Generator, nodes: int) -> Iterator[Any]:
     for kind, via, detail, share in kinds:
         ids = distinct(chance, int(nodes * share), 0 if detail == "full" else 1)
         rows += [(kind, via, detail, True, part) for part in parts(chance, ids, 60, 200)]
-        if detail == "mini":
-            late = [(kind, via, "full", False, part) for part in parts(chance, ids[: len(ids) // 2], 5, 40)]
     order = chance.permutation(len(rows))
     merged = [rows[place] for place in order]
-    merged[len(merged) // 2 :] = shuffled(chance, merged[len(merged) // 2 :] + late)
+    half = len(merged) // 2
+    stubs = np.concatenate([part for _kind, _via, detail, _fresh, part in merged[:half] if detail == "mini"])
+    late = [("user", "likes_tracks", "full", False, part) for part in parts(chance, stubs, 5, 40)]
+    merged[half:] = shuffled(chance, merged[half:] + late)
     shallow = {("user", "likes_tracks"): 3}
     for number, (kind, via, detail, fresh, part) in enumerate(merged, 1):
         depth = shallow.get((kind, via), 1 + 4 * number // (len(merged) + 1))

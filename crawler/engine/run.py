@@ -250,6 +250,7 @@ class Run:
             replay(known, rows)
             self.backlog.replayed(rows, start.position)
             row = rows[-1].row
+            del rows  # or two chunks of many megabytes would be there at once
 
     def _landed(self, pages: int, row: int) -> None:
         self.feeder.landed(pages)

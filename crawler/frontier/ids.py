@@ -63,6 +63,32 @@ class IdSet:
                 self.add(value)
 
 
+class StoredIds(IdSet):
+    """A set as it is stored, which becomes a bitmap when it is first looked at.
+
+    Until then it takes 8 bytes an id; a bitmap of ids that lie far apart, as those of one list do, takes a hundred.
+    """
+
+    __slots__ = ("_packed",)
+
+    def __init__(self) -> None:
+        self._packed: list[Packed] = []
+
+    def __getattr__(self, name: str) -> object:
+        """Make the bitmap: Python asks here for what has no value yet."""
+        if name not in IdSet.__slots__:
+            raise AttributeError(name)
+        super().__init__()
+        for form, data in self._packed:
+            self.update(unpack(form, data))
+        self._packed.clear()
+        return getattr(self, name)
+
+    def store(self, form: str, data: bytes) -> None:
+        """Add a page as it is stored, before anything is looked at."""
+        self._packed.append((form, data))
+
+
 def pack(values: Sequence[Id]) -> Packed:
     """Return (form, bytes): 8 bytes an id, little-endian, when all are integers, else a JSON array."""
     try:

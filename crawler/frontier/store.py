@@ -7,6 +7,7 @@ means that its pages are fetched again. No verb holds a transaction open across 
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from shutil import disk_usage
@@ -18,7 +19,7 @@ from msgspec import Struct
 
 from crawler.errors import StorageError
 from crawler.frontier.checks import UNREADABLE, all_whole, checked, damaged
-from crawler.frontier.ids import IdSet, pack, unpack
+from crawler.frontier.ids import StoredIds, pack, unpack
 from crawler.frontier.rows import GIVEN_PAGE, Change, Listing, LogRow, Position, Progress, Run, ShardRow, shard_row
 from crawler.frontier.schema import check_version, script
 from crawler.model import NodeId, Relation
@@ -145,15 +146,16 @@ class Frontier:
         pages = await self._rows("listing_pages", "ORDER BY listing, page")
         listings = [_listing(row, relations) for row in rows]
         by_id = {listing.id: listing for listing in listings}
+        shown, given = defaultdict[int, StoredIds](StoredIds), defaultdict[int, StoredIds](StoredIds)
         for listing_id, page, cursor, form, keys in pages:
             listing = by_id[listing_id]
             if page == GIVEN_PAGE:
-                listing.given = IdSet()
-                listing.given.update(unpack(form, keys))
+                listing.given = given[listing_id]
+                given[listing_id].store(form, keys)
                 continue
-            listing.keys = listing.keys or IdSet()
+            listing.keys = shown[listing_id]
+            shown[listing_id].store(form, keys)
             listing.cursors = listing.cursors or set()
-            listing.keys.update(unpack(form, keys))
             listing.cursors.add(cursor)
         return listings
 

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.frontier.ids import pack
+from crawler.frontier.ids import IdSet, StoredIds, pack
 from crawler.frontier.known import Known
 from crawler.frontier.replay import replay
 from crawler.frontier.rows import LogRow, Run
@@ -60,3 +60,17 @@ def test_the_log_rebuilds_what_was_known(seed: int, pages: int, rows_max: int) -
     for start in range(0, len(runs), rows_max):
         replay(quickly, [stored(run) for run in runs[start : start + rows_max]])
     assert picture(quickly) == picture(slowly) == picture(known)
+
+
+@given(st.lists(st.lists(st.integers(0, 1 << 62) | st.text(max_size=3), max_size=5), max_size=5))
+def test_a_set_as_it_is_stored_is_the_set(pages: list[list[int | str]]) -> None:
+    """A listing's rows, stored page by page, are the same set once somebody looks."""
+    asleep, awake = StoredIds(), IdSet()
+    for page in pages:
+        asleep.store(*pack(page))
+        awake.update(page)
+    assert len(asleep) == len(awake)
+    assert set(asleep) == set(awake)
+    assert not asleep._packed
+    asleep.add(7)
+    assert 7 in asleep

@@ -1,0 +1,32 @@
+"""What measures a start and the price of syncs still runs: nobody notices else when a name it needs has moved."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def printed(*command: str) -> str:
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_start_can_be_measured() -> None:
+    """A row for an empty frontier and one for a small one."""
+    rows = printed("benchmarks/start.py", "2000").strip().splitlines()
+    assert [row.split("|")[1].strip() for row in rows[-2:]] == ["0", "2,000"]
+
+
+@pytest.mark.slow
+def test_the_price_of_syncs_can_be_measured() -> None:
+    """The same crawl with and without syncs, and syncs in one of them only."""
+    found = json.loads(printed("benchmarks/durability.py", "--users", "5", "--turns", "1"))
+    assert found["ratio"] > 0
+    assert found["shard_syncs"] > 0
