@@ -3,7 +3,8 @@
     python benchmarks/fuzz.py --seconds 3600 [--corpus FOLDER] [--bodies FOLDER]
 
 Needs atheris (`pip install atheris`), which finds its way by coverage. The first three bytes of an input choose the
-relation, the status and the headers; the rest is the body. Recorded bodies, where they are found, are the first corpus.
+relation, the dialect and the status, and the headers; the rest is the body. Recorded bodies, where they are found, are
+the first corpus.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ with atheris.instrument_imports(include=["crawler"]):
     from crawler.model import NodeId, Response, Task
     from crawler.providers.oauth import read_token
     from crawler.providers.soundcloud import Keep, SoundCloud
+    from crawler.providers.soundcloud_v2 import SoundCloudV2
 
 KEEPS: tuple[Keep, ...] = ("graph", "profile", "raw")
 STATUSES = (200, 200, 200, 200, 302, 401, 403, 404, 410, 429, 500, 503)
@@ -33,6 +35,8 @@ HEADERS: tuple[dict[str, str], ...] = (
     {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"},
     {"location": "https://api.soundcloud.com/users/soundcloud:users:5"},
 )
+HALF = 128
+"""From here on the second byte of an input means the web's dialect."""
 BODIES = Path(__file__).resolve().parents[2] / "shared" / "api" / "payloads"
 SHAPES = (
     b'{"collection":[{"id":7,"kind":"user"}],"next_href":"https://h/users/1/f?page_size=200&cursor=1567684271000"}',
@@ -44,17 +48,20 @@ SHAPES = (
     b'{"access_token":"a","expires_in":3599,"refresh_token":"b","scope":""}',
     b'{"id":42,"kind":"user","followers_count":3,"followings_count":0,"track_count":null}',
 )
-PROVIDERS = tuple(SoundCloud("https://api.example.test", keep) for keep in KEEPS)
+DIALECTS = tuple(
+    tuple(dialect("https://api.example.test", keep) for keep in KEEPS) for dialect in (SoundCloud, SoundCloudV2)
+)
 
 
 def one_input(data: bytes) -> None:
     """Read one answer in every way that its relation can be read; anything but a `ProviderError` is a finding."""
     which, status, form = (data[:3] + b"\0\0\0")[:3]
     response = Response(STATUSES[status % len(STATUSES)], HEADERS[form % len(HEADERS)], data[3:])
-    relations = SoundCloud.relations
+    providers = DIALECTS[status >= HALF]
+    relations = providers[0].relations
     relation = relations[which % len(relations)]
     task = Task(NodeId("soundcloud", relation.kind, 42), relation)
-    for provider in PROVIDERS:
+    for provider in providers:
         try:
             page = provider.parse(task, response)
         except ProviderError:
@@ -73,10 +80,13 @@ def first_corpus(bodies: Path) -> Iterator[bytes]:
     for shape in SHAPES:
         for which in range(len(SoundCloud.relations)):
             yield bytes((which, 0, 0)) + shape
+        for which in range(len(SoundCloudV2.relations)):
+            yield bytes((which, HALF, 0)) + shape
         yield from (bytes((0, status, 0)) + shape for status in range(len(STATUSES)))
     for path in sorted(bodies.glob("soundcloud*/*.json")):
         body = path.read_bytes()
-        yield from (bytes((which, 0, 0)) + body[:16_384] for which in (0, 6, 7, 8, 10, 14, 21))
+        dialect = HALF if path.parent.name == "soundcloud-v2" else 0
+        yield from (bytes((which, dialect, 0)) + body[:16_384] for which in (0, 6, 7, 8, 10, 14, 21))
 
 
 def main() -> None:
