@@ -26,6 +26,7 @@ from crawler.dataset import repair as dataset_repair
 from crawler.dataset import status as dataset_status
 from crawler.dataset import verify as dataset_verify
 from crawler.dataset.again import check_verdicts, lists_with
+from crawler.engine.kinds import Kinds
 from crawler.engine.observer import Observer
 from crawler.engine.progress import Display, Snapshot, summary
 from crawler.engine.requeue import requeue
@@ -305,8 +306,7 @@ def _settings(config: Config) -> Settings:
     crawl = config.crawl
     return Settings(
         relations=configuration.relations_of(config),
-        networks=registry.networks(),
-        unwritten=tuple(registry.aliases()),
+        kinds=Kinds(registry.networks(), registry.aliases(), sources.naming(config)),
         empty_data=empty_data(config.dataset.keep),
         workers=crawl.workers,
         depth_max=crawl.max_depth,

@@ -284,6 +284,8 @@ def _consents(config: Config) -> Iterator[str]:
         problem = registry.service(source).check(section_of(config, source), config.dataset.keep)
         if problem:
             yield problem
+    if config.dataset.keep == "graph" and {"permalink", "isrc"} & relations_of(config).keys():
+        yield 'keep = "graph" in [dataset] reads no names, so nothing can be asked by permalink or isrc'
 
 
 def _problems(raw: Mapping[str, Any]) -> Iterator[str]:

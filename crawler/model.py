@@ -38,7 +38,8 @@ class Relation(Struct, frozen=True):
     `edge` is the type of the edge that one item gives, None where items give none (a profile, a resolved URL). It runs
     from the node to the item, or, when `inward`, from the item to the node: the same follow has one direction whichever
     list showed it. `count` names the count, in an object that can be trusted, that says how long the list is; `wall` is
-    the number of rows beyond which the service shows none.
+    the number of rows beyond which the service shows none. `rows` says what is counted: items, or the page's records,
+    where these are all that the list is about, and the items only nodes that they name.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Relation(Struct, frozen=True):
     inward: bool = False
     count: str | None = None
     wall: int | None = None
+    rows: Literal["items", "records"] = "items"
 
 
 class Task(Struct, frozen=True):
@@ -178,10 +180,10 @@ class Page(Struct):
     `next` is the path and query of the following page, None only when the service ended the list. `limit` is the number
     of rows the service cut before it filtered, read back from `next` (`page_size`), None when it cannot be known;
     `asked` is the number that the request asked for. `unread` counts rows that were null or of an unknown kind, `own`
-    those that were the node itself, which is no relative of its own. `mark` is where the following page stands, growing
-    along a list: an offset, or a time in milliseconds, negated; None where a cursor tells neither. `doubt` says why
-    the rows may not be all that the page should have shown. `records` is what the page tells besides; where the
-    relation gives no edge, and the page has no items, they are its rows.
+    those that say nothing: the node itself, which is no relative of its own, or a place that is held no longer. `mark`
+    is where the following page stands, growing along a list: an offset, or a time in milliseconds, negated; None where
+    a cursor tells neither. `doubt` says why the rows may not be all that the page should have shown. `records` is what
+    the page tells besides, see `Relation.rows`.
     """
 
     items: list[Item]

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from crawler.errors import ConfigError
 from crawler.model import NodeId
+from crawler.providers import registry
+from crawler.providers.charts import read_chart
 
 NETWORK = "soundcloud"
 KINDS = ("user", "track", "playlist")
@@ -25,7 +27,10 @@ _SHOWN_CHARACTERS = 80
 
 
 class Seed(Struct, frozen=True):
-    """Where a crawl begins: a node whose id is known, or (kind "url") an address that `/resolve` must name first."""
+    """Where a crawl begins: a node whose id is known, or (kind "url") an address that `/resolve` must name first.
+
+    Nodes of other services are written `kind:id`: "chart:top:techno:US", "artist:11e81bcc-9c1c-ce38-b96b-a0369fe50396".
+    """
 
     kind: str
     id: int | str
@@ -35,7 +40,7 @@ class Seed(Struct, frozen=True):
     @property
     def node(self) -> NodeId:
         """Return the name of the seed in the crawl."""
-        return NodeId(NETWORK, self.kind, self.id)
+        return NodeId(registry.networks()[self.kind], self.kind, self.id)
 
 
 def read_seeds(files: Iterable[Path], texts: Iterable[str]) -> list[Seed]:
@@ -56,10 +61,27 @@ def parse(text: str, place: str) -> Seed:
         if int(number) > ID_MAX:
             raise ConfigError(f'{place}: "{_shown(text)}" is no id: ids go up to {ID_MAX}')
         return Seed(kind, int(number), text)
+    kind, _, name = text.partition(":")
+    if kind in _named_kinds() and name:
+        return Seed(kind, _checked(kind, name, place), text)
     url = _public_url(text)
     if url is None:
         raise ConfigError(f'{place}: "{_shown(text)}" is no user or track id, URN or soundcloud.com URL')
     return Seed("url", url, text)
+
+
+def _named_kinds() -> frozenset[str]:
+    """Return the kinds of node whose ids are text."""
+    return frozenset(registry.networks()) - registry.aliases() - {*KINDS, "web_profile"}
+
+
+def _checked(kind: str, name: str, place: str) -> str:
+    try:
+        if kind == "chart":
+            read_chart(name)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    return name
 
 
 def _read_file(file: Path) -> Iterator[Seed]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from crawler.clock import SystemClock
-from crawler.config import Config, rate_in_force, section_of, with_section
+from crawler.config import Config, rate_in_force, relations_of, section_of, with_section
 from crawler.engine.worker import Source
 from crawler.errors import ConfigError, ProviderError, Refused, Spent
-from crawler.model import Relation
+from crawler.model import Item, Relation
 from crawler.providers import registry
+from crawler.providers.described import ISRC, PERMALINK, aliases_of
 from crawler.transport.allowance import Budget, DayBudget
 from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
@@ -192,6 +193,14 @@ def relation_table() -> dict[tuple[str, str, str], Relation]:
     return {
         (row.name, relation.kind, relation.name): relation for row in registry.SERVICES for relation in row.relations
     }
+
+
+def naming(config: Config) -> Callable[[Item], Iterable[Item]] | None:
+    """Return what tells the other names of a node, only those by which this run asks for something; None for none."""
+    asked = {PERMALINK, ISRC} & relations_of(config).keys()
+    if not asked:
+        return None
+    return lambda item: [alias for alias in aliases_of(item) if alias.kind in asked]
 
 
 def hosts_of(config: Config) -> str:

@@ -62,7 +62,7 @@ def _take(chosen: dict[Name, Again], edge: EdgeLine) -> None:
     if edge.rank is None:
         return
     here, there = (edge.src_kind, edge.src), (edge.dst_kind, edge.dst)
-    if edge.via in INWARD:
+    if (edge.via, edge.type) in INWARD:
         here, there = there, here
     again = chosen.get((edge.source, edge.via, *here))
     if again is not None:

@@ -23,9 +23,9 @@ _ROWS = frozenset(
     (row.name, relation.kind, relation.name)
     for row in registry.SERVICES
     for relation in row.relations
-    if relation.edge is None
+    if relation.rows == "records"
 )
-"""Lists whose rows are no edges; where a record comes from one, it is a row of it."""
+"""Lists whose rows are records."""
 _SHOWN = 10
 Listing = tuple[str, str, str, Id]
 """A listing: source, relation, kind and id of its node."""
@@ -79,7 +79,7 @@ class EdgeCheck:
                 self._ends_missing.append(f"edges: {line.type} has an end, {kind} {value}, that has no line in nodes")
         if line.rank is None:
             return
-        here, there = reversed(ends) if line.via in INWARD else ends
+        here, there = reversed(ends) if (line.via, line.type) in INWARD else ends
         listing = hash((line.source, line.via, *here))
         self._listings.append(listing)
         self._edges.append(hash((listing, there, line.type, line.rank if line.type == "commented" else 0)))

@@ -16,7 +16,8 @@ from crawler.policy.verdict import Advance, Judgement, Look, Numbers
 
 def note_page(listing: Listing, page: Page, new_rows: int, records: int = 0) -> int:
     """Take a page's numbers into the progress; return how many rows it hides. `records` are those that are rows."""
-    progress, shown = listing.progress, len(page.items) + records + page.unread + page.own
+    progress, rows = listing.progress, records if listing.relation.rows == "records" else len(page.items)
+    shown = rows + page.unread + page.own
     limit = page.limit or page.asked
     hidden = max(0, limit - shown) if page.next is not None and limit and page.doubt is None else 0
     progress.pages += 1
@@ -31,7 +32,7 @@ def note_page(listing: Listing, page: Page, new_rows: int, records: int = 0) -> 
         progress.page_hidden = hidden
     else:
         progress.barren += 1
-        progress.repeats += bool(page.items or records)
+        progress.repeats += bool(rows)
         progress.barren_hidden += hidden
     return hidden
 

@@ -7,7 +7,7 @@ true.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from crawler.engine import certify
 from crawler.engine.flight import Ended, Landed, Postponed
+from crawler.engine.kinds import PLAIN, Kinds
 from crawler.frontier import told
 from crawler.frontier.ids import IdSet
 from crawler.frontier.known import RICHEST, Known, Sighting
@@ -25,7 +26,6 @@ from crawler.shards import codec
 from crawler.shards.writer import Lines
 
 Tally = tuple[str, ...]
-_WAYS = ("url", "users", "tracks")
 
 
 @dataclass(slots=True)
@@ -51,11 +51,7 @@ class Entry:
 
 
 class Ledger:
-    """Turns outcomes into entries. `pages_max` caps a listing, None for no cap.
-
-    `networks` gives the network of a kind of node that may be another than that of the node whose list shows it;
-    `unwritten` are kinds that are no nodes of the graph but ways to ask for them, and get no line.
-    """
+    """Turns outcomes into entries. `pages_max` caps a listing, None for no cap; `kinds` tells what nodes there are."""
 
     def __init__(
         self,
@@ -64,8 +60,7 @@ class Ledger:
         last_listing: int,
         pages_max: int | None,
         empty_data: bytes,
-        networks: Mapping[str, str] = {},
-        unwritten: Collection[str] = _WAYS,
+        kinds: Kinds = PLAIN,
     ) -> None:
         self.known = known
         self.last_row = last_row
@@ -73,8 +68,7 @@ class Ledger:
         self._last_listing = last_listing
         self._pages_max = pages_max
         self._empty_data = empty_data
-        self._networks = networks
-        self._unwritten = unwritten
+        self._kinds = kinds
 
     def seeds(self, items: Sequence[Item], network: str, source: str, stamp: tuple[str, Position]) -> Entry:
         """Enter seeds not known yet: nodes at depth 0, URLs one step before it; `stamp` is (time, position)."""
@@ -106,10 +100,11 @@ class Ledger:
         items = _unseen(listing, page)
         hidden_before, duplicates = progress.hidden, len(page.items) - len(items)
         new = self._tell(listing, page.records, landed.observed_at, entry) if page.records else 0
-        if listing.relation.edge is None and not page.items:
+        if listing.relation.rows == "records":
             progress.distinct += new
-            duplicates += len(page.records) - new
-            certify.note_page(listing, page, new, len(page.records))
+            duplicates = len(page.records) - new
+            shown = new if progress.reading == 1 else len(page.records)
+            certify.note_page(listing, page, shown, len(page.records))
         else:
             certify.note_page(listing, page, len(items))
         progress.duplicates += duplicates
@@ -263,7 +258,7 @@ class Ledger:
         self._posted(listing, sightings, stamp, entry)
         for item in items:
             if item.counts is not None:
-                network = self._networks.get(item.kind, stamp[0])
+                network = self._kinds.networks.get(item.kind, stamp[0])
                 entry.counts[NodeId(network, item.kind, item.id)] = dict(item.counts)
 
     def _sight(
@@ -272,15 +267,25 @@ class Ledger:
         """Enter the items that are new or fuller, each in the network of its kind."""
         found = []
         kinds = dict.fromkeys([item.kind for item in items])
-        networks = dict.fromkeys([self._networks.get(kind, stamp[0]) for kind in kinds])
+        networks = dict.fromkeys([self._kinds.networks.get(kind, stamp[0]) for kind in kinds])
         for network in networks:
             some = items
             if len(networks) > 1:
-                some = [item for item in items if self._networks.get(item.kind, stamp[0]) == network]
+                some = [item for item in items if self._kinds.networks.get(item.kind, stamp[0]) == network]
             sightings = self.known.sight(network, some, depth, via)
             self._record(entry, sightings, (network, *stamp[1:]))
             found += sightings
+        if self._kinds.named is not None and found:
+            self._name(found, stamp, entry)
         return found
+
+    def _name(self, sightings: Sequence[Sighting], stamp: tuple[str, str, str], entry: Entry) -> None:
+        """Queue the other names of nodes, at their nodes' depth: what answers to them is one step farther."""
+        named = self._kinds.named or (lambda _item: ())
+        for sighting in sightings:
+            for alias in named(sighting.item):
+                network = self._kinds.networks.get(alias.kind, stamp[0])
+                self._log(entry, network, self.known.sight(network, [alias], sighting.depth, sighting.via))
 
     def _settle_batch(self, listing: Listing, page: Page, entry: Entry) -> None:
         if listing.node.kind in {"tracks", "users"}:
@@ -307,7 +312,7 @@ class Ledger:
     def _record(self, entry: Entry, sightings: list[Sighting], stamp: tuple[str, str, str]) -> None:
         for sighting in sightings:
             item = sighting.item
-            if item.kind in self._unwritten:
+            if item.kind in self._kinds.unwritten:
                 continue
             entry.nodes.append(codec.node_line(item, sighting.depth, sighting.via, stamp, self._empty_data))
             if sighting.fresh:

@@ -57,7 +57,7 @@ async def requeue(
             continue
         totals["last_listing"] = number = totals.get("last_listing", 0) + 1
         relation = relations[certificate.source, certificate.kind, certificate.relation]
-        given = certificate.distinct if relation.edge is None else len(again.given)
+        given = certificate.distinct if relation.rows == "records" else len(again.given)
         progress = _progress(certificate, given, again.next_rank)
         change.listings.append(
             Listing(node, relation, certificate.source, certificate.depth, id=number, progress=progress)

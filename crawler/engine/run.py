@@ -16,6 +16,7 @@ from crawler.engine.backlog import Backlog, Sourced
 from crawler.engine.budget import RunBudget
 from crawler.engine.committer import Committer
 from crawler.engine.feeder import Feeder, window_of
+from crawler.engine.kinds import PLAIN, Kinds
 from crawler.engine.ledger import Ledger
 from crawler.engine.sequencer import Rules, Sequencer
 from crawler.engine.supervisor import Ending, Supervisor
@@ -43,14 +44,12 @@ and one for a token: a kill costs no more."""
 class Settings(Struct, frozen=True):
     """What a run needs to know. `relations` gives the listings to read by kind of node, in order; None means no limit.
 
-    `networks` and `unwritten`: see `Ledger`.
     `empty_data` is the `data` object of a node of which only the id is known, as JSON. `sets_bugs_aside`: see `Crew`.
     """
 
     relations: Mapping[str, Sequence[Sourced]]
     empty_data: bytes
-    networks: Mapping[str, str] = {}
-    unwritten: tuple[str, ...] = ("url", "users", "tracks")
+    kinds: Kinds = PLAIN
     workers: int = 32
     depth_max: int | None = None
     nodes_max: int | None = None
@@ -211,8 +210,7 @@ class Run:
             last_listing,
             settings.pages_per_list_max,
             settings.empty_data,
-            settings.networks,
-            settings.unwritten,
+            settings.kinds,
         )
         self._budget(start)
         self.feeder = Feeder(

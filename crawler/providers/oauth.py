@@ -103,7 +103,7 @@ def read_token(response: Response) -> Token:
     """Return the token in an answer, or raise what the answer is instead."""
     if response.status != HTTPStatus.OK:
         raise failure(response, FAMILY, RULES)
-    answer = _json_object(response)
+    answer = json_object(response)
     access, refresh, seconds = answer.get("access_token"), answer.get("refresh_token"), answer.get("expires_in")
     if not isinstance(access, str) or not _SENDABLE.fullmatch(access):
         raise Transient("the token service answered without a token (200 from token)")
@@ -116,10 +116,11 @@ def _is_used_up(response: Response) -> bool:
     """Return whether a refresh failed for its refresh token: the client may still ask with its own credentials."""
     if response.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}:
         return False
-    return _json_object(response).get("error") in {"invalid_grant", "invalid_request"}
+    return json_object(response).get("error") in {"invalid_grant", "invalid_request"}
 
 
-def _json_object(response: Response) -> dict[str, Any]:
+def json_object(response: Response) -> dict[str, Any]:
+    """Return the object in a body; an empty one for whatever is none."""
     try:
         answer = msgspec.json.decode(response.body)
     except (ValueError, RecursionError):

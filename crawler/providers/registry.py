@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from crawler.model import Relation
-from crawler.providers import soundcloud_service
+from crawler.providers import chartmetric, soundcharts_service, soundcloud_service
 from crawler.providers.service import Service
 
-SERVICES: tuple[Service, ...] = (soundcloud_service.SERVICE,)
+SERVICES: tuple[Service, ...] = (
+    soundcloud_service.SERVICE,
+    chartmetric.SERVICE,
+    soundcharts_service.SERVICE,
+)
 
 Sourced = tuple[str, Relation]
 """A relation and the source that it is read from."""
@@ -42,9 +46,14 @@ def aliases() -> frozenset[str]:
     return frozenset(kind for row in SERVICES for kind in row.aliases)
 
 
-def inward() -> frozenset[str]:
-    """Return the names of the relations whose edges run from the item to the node, whichever source they are of."""
-    return frozenset(relation.name for row in SERVICES for relation in row.relations if relation.inward)
+def inward() -> frozenset[tuple[str, str | None]]:
+    """Return (relation, type of edge) of the relations whose edges run from the item to the node.
+
+    The two must tell which end of an edge its list belongs to: `tests/providers/test_registry.py` checks that.
+    """
+    return frozenset(
+        (relation.name, relation.edge) for row in SERVICES for relation in row.relations if relation.inward
+    )
 
 
 def kinds_offered() -> dict[str, tuple[str, ...]]:
