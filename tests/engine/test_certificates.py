@@ -12,7 +12,7 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
 from benchmarks.certificates import judge_many
-from crawler.engine.flight import Landed, task_of
+from crawler.engine.flight import Ended, Landed, task_of
 from crawler.engine.ledger import Entry, Ledger
 from crawler.errors import ProviderError
 from crawler.frontier.known import Known
@@ -99,6 +99,18 @@ def test_a_list_that_is_shorter_than_its_count_is_short() -> None:
     profile = {"id": 1, "kind": "user", "followers_count": 5}
     found = read(scripted(page([1, 2], None), page([1, 2], None), profile), listing("user", "followers", 1, 5))
     assert (found["verdict"], found["missing"], found["advertised"], found["advertised_after"]) == ("short", 3, 5, 5)
+
+
+def test_a_bug_in_a_second_look_is_not_passed_over() -> None:
+    """When our own code fails on a look, the list has failed, is counted, and is looked at again at the next start."""
+    provider, ledger = SoundCloud(BASE, "graph", 200), Ledger(Known(), 0, 0, None, empty_data("graph"))
+    found, entry = listing("user", "followers", 1, 5), Entry(Position())
+    body = json.dumps(page([1, 2], None)).encode()
+    ledger.page(found, Landed(provider.parse(task_of(found), Response(200, {}, body)), "2026-01-01T00:00:00Z"), entry)
+    assert found.progress.look == "rows"
+    entry = ledger.end(found, Ended("failed", "a bug", "2026-01-01T00:00:00Z", bug=True), Entry(Position()))
+    assert (json.loads(entry.lists[0])["verdict"], entry.tally["bugs",]) == ("failed", 1)
+    assert (found.state, found.progress.look) == ("parked", "rows")
 
 
 BARE = [{"id": 1, "kind": "user"}, {"id": 2, "kind": "user"}]
