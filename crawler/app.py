@@ -28,7 +28,7 @@ from crawler.dataset import verify as dataset_verify
 from crawler.dataset.again import check_verdicts, lists_with
 from crawler.engine.kinds import Kinds
 from crawler.engine.observer import Observer
-from crawler.engine.progress import Display, Snapshot, summary
+from crawler.engine.progress import Display, Snapshot, summary, tell
 from crawler.engine.requeue import requeue
 from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
@@ -187,8 +187,9 @@ def _check_sandbox(config: Config) -> None:
 
 def _check_folder(run: Path) -> None:
     for part in (run, *run.parents):
-        if part.exists() and not part.is_dir():
-            message = f"{part} is a file; a run is a folder"
+        if os.path.lexists(part) and not part.is_dir():
+            what = "a file" if part.exists() else "a link that leads nowhere"
+            message = f"{part} is {what}; a run is a folder"
             raise ConfigError(message)
     if run.is_dir() and any(run.iterdir()) and not any((run / name).exists() for name in _OWN_FILES):
         message = f"{run} is not empty and holds no crawl; choose a new folder"
@@ -274,11 +275,9 @@ async def _close(plan: Plan, run: Run, ending: Ending, snapshot: Snapshot, log: 
         reason = f"{failed:,} lists failed again and again; the next start tries them once more"
     log.logger.info("ended", finished=reason is None, reason=reason, requests=snapshot.requests, lists=snapshot.lists)
     for url, why in run.ledger.unresolved:
-        print(f"could not be resolved: {url}: {why}")  # noqa: T201 - the answer
+        tell(f"could not be resolved: {url}: {why}")
     depth_max = plan.config.crawl.max_depth
-    print(  # noqa: T201 - the answer
-        summary(snapshot, plan.folder, finished=reason is None, reason=reason, depth_max=depth_max)
-    )
+    tell(summary(snapshot, plan.folder, finished=reason is None, reason=reason, depth_max=depth_max))
     return EXIT_DONE if reason is None else EXIT_STOPPED
 
 

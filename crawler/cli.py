@@ -7,8 +7,11 @@ Exit codes:
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -17,11 +20,12 @@ from typing import Any, NoReturn
 
 import click
 
-from crawler.errors import ConfigError, CrawlerError
+from crawler.errors import ConfigError, CrawlerError, StorageError
 
 EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_STOPPED = 3
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 _LIMITS = ("max_depth", "max_nodes", "max_requests", "max_seconds", "max_pages_per_list", "workers")
 _RUN = click.Path(file_okay=False, path_type=Path)
@@ -154,7 +158,8 @@ def recheck(run: Path, verdict: str) -> None:
     from crawler import app
 
     number = app.recheck(run, [name.strip() for name in verdict.split(",") if name.strip()])
-    click.echo(f"{number:,} lists are queued again; lists that failed are queued anyway. Now: crawler crawl {run}")
+    then = f"crawler crawl {shlex.quote(str(run))}"
+    click.echo(f"{number:,} lists are queued again; lists that failed are queued anyway. Now: {then}")
 
 
 @cli.command(short_help="Serve a local world that speaks SoundCloud's API.")
@@ -235,7 +240,21 @@ def check(file: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; every failure is one sentence on standard error and an exit code."""
+    _mend_streams()
     sys.exit(_run(arguments))
+
+
+def _mend_streams() -> None:
+    """Give the process the three streams that a daemon may have closed, and let output say what its encoding cannot.
+
+    Without them the next file that is opened gets the number 0, 1 or 2, and libuv ends the process when it closes one.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good
+        elif mode == "w" and isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -250,8 +269,17 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _say("stopped; give the same command again to go on", EXIT_STOPPED)
     except Exception as error:  # noqa: BLE001 - the last place that can turn a bug into a sentence
-        return _say(str(error), error.exit_code) if isinstance(error, CrawlerError) else _say(_bug(error), EXIT_BUG)
+        return _say(*_failure(error))
     return 0
+
+
+def _failure(error: Exception) -> tuple[str, int]:
+    """Return the sentence and the exit code of what ended a command. The disk under a run has sentences of its own."""
+    if isinstance(error, CrawlerError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return f"{error.strerror}: could not write the answer", StorageError.exit_code
+    return _bug(error), EXIT_BUG
 
 
 def _usage(error: click.UsageError) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -16,6 +17,7 @@ from crawler.cli import cli, main
 from crawler.config import Config, load, loads
 from crawler.errors import ConfigError, CrawlerError, Refused, StorageError
 
+ROOT = Path(__file__).parent.parent
 COMMANDS = [["crawl"], ["status"], ["verify"], ["sandbox"], ["resolve"], ["config"], ["config", "check"]]
 
 
@@ -219,3 +221,48 @@ def test_the_program_runs_as_a_module() -> None:
     """`python -m crawler` is the same program."""
     done = subprocess.run([sys.executable, "-m", "crawler", "--help"], capture_output=True, check=True, text=True)
     assert "Usage: crawler" in done.stdout
+
+
+def test_a_crawl_lives_without_its_streams(tmp_path: Path) -> None:
+    """A daemon that was started with closed streams crawls like any other, and ends with its exit code."""
+    command = f'exec "{sys.executable}" -m crawler crawl run --seed 1 --max-depth 0 <&- >&- 2>&-'
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SOUNDCLOUD_")}
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=tmp_path,
+        env=clean | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "run" / "frontier.sqlite").exists()
+
+
+def test_what_an_encoding_lacks_is_still_said(tmp_path: Path) -> None:
+    """On a terminal that knows no heart, a folder named for one is spelled out, and the exit code is the same."""
+    told = subprocess.run(
+        [sys.executable, "-m", "crawler", "status", str(tmp_path / "\u2665")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert b"\\u2665 is no run folder" in told.stderr
+
+
+def test_an_answer_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    """A full disk behind a redirection is no bug."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    (tmp_path / "c.toml").touch()
+    with Path("/dev/full").open("wb") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "crawler", "config", "check", str(tmp_path / "c.toml")],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert told.returncode == 5
+    assert told.stderr == b"crawler: No space left on device: could not write the answer\n"

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from rich.console import Console
 
-from crawler.engine.progress import WIDTH_COLUMNS, Display, Snapshot, clock_text, plain_line, summary, table
+from crawler.engine.progress import WIDTH_COLUMNS, Display, Snapshot, clock_text, plain_line, summary, table, tell
 
 BUSY = Snapshot(
     elapsed_seconds=3723,
@@ -179,3 +182,13 @@ def test_a_stopped_crawl_says_why_and_how_to_go_on() -> None:
 def test_durations_are_hours_minutes_and_seconds(seconds: float, text: str) -> None:
     """Days are hours too, and fractions are dropped."""
     assert clock_text(seconds) == text
+
+
+def test_an_answer_that_nobody_reads_is_no_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    """A crawl that is piped into `head` ends as it would have without."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w", encoding="utf-8") as pipe, mock.patch.object(sys, "stdout", pipe):
+        tell("Done.")
+        tell("Really.")
+    assert capfd.readouterr() == ("", "")

@@ -7,6 +7,9 @@ written never stops a crawl.
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
+import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -106,6 +109,15 @@ class Display:
                 print(plain_line(self._snapshot()), file=self._stream, flush=True)
 
 
+def tell(text: str) -> None:
+    """Print an answer. That nobody reads it, or that it cannot be written, changes nothing of what was done."""
+    try:
+        print(text, flush=True)  # noqa: T201 - the answer
+    except OSError:
+        # What is left in the buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def plain_line(snapshot: Snapshot) -> str:
     """Return a snapshot as one line of text."""
     parts = [
@@ -136,7 +148,7 @@ def table(snapshot: Snapshot) -> RenderableType:
 
 def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None, depth_max: int | None = None) -> str:
     """Return what a crawl found, where it lies, what stopped it, and what to type next."""
-    took = clock_text(snapshot.elapsed_seconds)
+    took, shown = clock_text(snapshot.elapsed_seconds), shlex.quote(str(run))
     lines = [
         _done(snapshot, depth_max) if finished else f"Stopped early: {reason or 'asked to stop'}. Nothing is lost.",
         "",
@@ -151,10 +163,10 @@ def summary(snapshot: Snapshot, run: Path, *, finished: bool, reason: str | None
         "",
     ]
     limit = next((name for name in ("max_requests", "max_nodes") if (reason or "").startswith(name)), None)
-    go_on = f"To go on where it stopped, give the same command again:  crawler crawl {run}"
+    go_on = f"To go on where it stopped, give the same command again:  crawler crawl {shown}"
     if limit:
-        go_on = f"To go on, raise the limit:  crawler crawl {run} --{limit.replace('_', '-')} N"
-    check = f"To check every line against what was promised:  crawler verify {run}"
+        go_on = f"To go on, raise the limit:  crawler crawl {shown} --{limit.replace('_', '-')} N"
+    check = f"To check every line against what was promised:  crawler verify {shown}"
     return "\n".join([*lines, *([check, *_again(snapshot, run)] if finished else [go_on])])
 
 
@@ -171,7 +183,11 @@ def _done(snapshot: Snapshot, depth_max: int | None) -> str:
 def _again(snapshot: Snapshot, run: Path) -> list[str]:
     """Say how to read lists again, when some ended so that a second reading may help."""
     verdicts = ",".join(verdict for verdict in ("short", "looped") if snapshot.lists.get(verdict))
-    return [f"To read those lists again:  crawler recheck {run} --verdict {verdicts}"] if verdicts else []
+    return (
+        [f"To read those lists again:  crawler recheck {shlex.quote(str(run))} --verdict {verdicts}"]
+        if verdicts
+        else []
+    )
 
 
 def _coverage(snapshot: Snapshot) -> list[str]:
