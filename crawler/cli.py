@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -239,7 +240,11 @@ def check(file: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit; every failure is one sentence on standard error and an exit code."""
+    """Run the command line and exit; every failure is one sentence on standard error and an exit code.
+
+    A SIGTERM before a crawl is under way, and looks out for signals itself, is what Ctrl-C is.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     _mend_streams()
     sys.exit(_run(arguments))
 

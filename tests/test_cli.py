@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import types
@@ -146,6 +147,20 @@ def test_a_failure_is_one_sentence_and_its_code(
     assert said.startswith("crawler: ")
     assert said.count("\n") == 1
     assert not isinstance(error, CrawlerError) or str(error) in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_crawl_looks_out_for_it(
+    app: App, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM while things are still being opened end with the same sentence and exit code 3."""
+    monkeypatch.setattr(app, "crawl", lambda *_, **__: signal.raise_signal(number))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert run("crawl", "run") == 3
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert capsys.readouterr().err.lstrip() == "crawler: stopped; give the same command again to go on\n"
 
 
 def test_a_bug_says_where_it_is(app: App, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

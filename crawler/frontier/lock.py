@@ -31,8 +31,14 @@ def hold(path: Path, since: str) -> Iterator[None]:
     """Hold the lock file until the block ends.
 
     The kernel drops the lock when the process dies, however it dies, so a stale one never stands in the way and a live
-    one is never taken over. Raises `ConfigError`, naming the holder, when another process has it.
+    one is never taken over, not even when somebody deletes the file: the folder is locked as well, where the file
+    system can do that. Raises `ConfigError`, naming the holder, when another process has it.
     """
+    with _folder(path):
+        yield from _hold_file(path, since)
+
+
+def _hold_file(path: Path, since: str) -> Iterator[None]:
     with disk_errors(f"open {path}"):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -42,6 +48,18 @@ def hold(path: Path, since: str) -> Iterator[None]:
             os.pwrite(handle, msgspec.json.encode(Holder(socket.gethostname(), os.getpid(), since)) + b"\n", 0)
         yield
         os.ftruncate(handle, 0)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    with disk_errors(f"open {path.parent}"):
+        handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        with suppress(StorageError):  # NFS locks no folders
+            _take(handle, path)
+        yield
     finally:
         os.close(handle)
 
@@ -80,7 +98,7 @@ def holder(path: Path) -> Holder | None:
 def _read(path: Path) -> Holder | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Holder)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, FileNotFoundError):
         return None
 
 

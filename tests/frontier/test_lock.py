@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,11 +19,13 @@ from unittest import mock
 import pytest
 
 from crawler.cli import main
+from crawler.errors import StorageError
 from crawler.frontier.lock import hold, holder
 from tests.dataset.runs import killed
 
 ROOT = Path(__file__).parent.parent.parent
 PAIRS = 20
+ADVICE = "stop that one first, or choose another folder"
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -189,3 +192,37 @@ def test_two_real_crawls_of_one_folder(tmp_path: Path) -> None:
     since = re.search(r"since (\S+); stop that one first", said[codes.index(2)])
     assert since is None or datetime.fromisoformat(since[1]) <= datetime.now(UTC)
     assert "is being crawled by" in said[codes.index(2)]
+
+
+def test_a_lock_file_that_somebody_deletes_frees_nobody(starters: tuple[Starter, Starter], tmp_path: Path) -> None:
+    """Whoever takes the file for a leftover and deletes it cannot start a second crawl: the folder is locked too."""
+    first, second = starters
+    path = tmp_path / "lock"
+    first.say(str(path))
+    assert first.hear() == "mine"
+    path.unlink()
+    second.say(str(path))
+    assert second.hear() == f"{tmp_path} is being crawled by another process; {ADVICE}"
+    second.say("")
+    assert second.hear() == "free"
+    assert not path.exists()
+
+
+def test_a_lock_that_names_a_living_process_is_stale_when_nobody_holds_it(tmp_path: Path) -> None:
+    """The process number of a dead holder may be somebody else's by now: only the kernel's word counts."""
+    path = tmp_path / "lock"
+    path.write_text(f'{{"host":"{socket.gethostname()}","process":{os.getppid()},"since":"2026-11-21T11:00:00Z"}}\n')
+    assert holder(path) is None
+    with hold(path, "2026-11-21T12:00:00Z"):
+        assert json.loads(path.read_bytes())["process"] == os.getpid()
+
+
+def test_where_nothing_can_be_locked_nobody_crawls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks ends the start with what the system says, and no word of another process."""
+
+    def no_locks(_handle: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(StorageError, match="No locks available: could not lock"), hold(tmp_path / "lock", "now"):
+        pass
