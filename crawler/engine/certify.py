@@ -6,6 +6,7 @@ No waiting, no disk, no network; the arithmetic itself is in the policy.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from crawler.engine.flight import Ended
 from crawler.frontier.rows import Listing
@@ -194,6 +195,13 @@ def key_of(listing: Listing, item: Item) -> Id:
     if listing.progress.reading > 1 and listing.relation.edge == "commented":
         return f"{item.id} {item.at}"
     return item.key
+
+
+def keys_of(listing: Listing, items: Sequence[Item]) -> list[Id]:
+    """Return the keys of many rows (see `key_of`)."""
+    if listing.progress.reading > 1 and listing.relation.edge == "commented":
+        return [key_of(listing, item) for item in items]
+    return [item.key for item in items]
 
 
 def digest(cursor: str) -> bytes:

@@ -341,7 +341,7 @@ class Ledger:
             return
         listing.keys = listing.keys or IdSet()
         listing.cursors = listing.cursors or set()
-        keys = [certify.key_of(listing, item) for item in items]
+        keys = certify.keys_of(listing, items)
         listing.keys.update(keys)
         if judged is None and cursor is not None:
             listing.cursor = cursor
@@ -376,7 +376,7 @@ def _place(sighting: Sighting) -> tuple[str, int, str, Detail, bool]:
 def _unseen(listing: Listing, page: Page) -> list[Item]:
     """Return the rows that this reading of the listing had not shown."""
     items = page.items
-    keys = {certify.key_of(listing, item) for item in items}
+    keys = set(certify.keys_of(listing, items))
     if listing.keys or len(keys) < len(items):
         items = _first_of_each(listing, items)
     return items

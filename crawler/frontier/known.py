@@ -69,9 +69,19 @@ class Known:
         seen = []
         for kind_name in dict.fromkeys([item.kind for item in items]):
             kind = self.kind(network, kind_name)
-            numbers, poor = kind.known.numbers, kind.poor
-            if poor:
-                candidates = [i for i in items if i.kind == kind_name and (i.id not in kind.known or i.id in poor)]
+            numbers = kind.known.numbers
+            if kind.poor:
+                poor = kind.poor.numbers
+                candidates = [
+                    i
+                    for i in items
+                    if i.kind == kind_name
+                    and (
+                        (i.id not in numbers or i.id in poor)
+                        if type(i.id) is int
+                        else (i.id not in kind.known or i.id in kind.poor)
+                    )
+                ]
             else:
                 candidates = [
                     i

@@ -18,6 +18,7 @@ from crawler.model import Id, Item, NodeId, Page, Relation, Request, Response, T
 from crawler.providers.soundcloud_answers import RULES, Rule, failure, is_redirect, undecodable
 from crawler.providers.soundcloud_fields import Keep
 from crawler.providers.soundcloud_items import BUILDERS, identity_of
+from crawler.providers.soundcloud_later import read_users
 from crawler.providers.soundcloud_links import cut_at, limit_of, name_of, next_page, place, read_id, urn
 from crawler.providers.soundcloud_objects import Answer, RawBody, Row, Unreadable, empty_data, shape
 from crawler.providers.soundcloud_relations import RELATIONS
@@ -129,7 +130,8 @@ class SoundCloud:
     def _list(self, task: Task, body: bytes) -> Page:
         relation = task.relation
         kind = "comment" if relation.edge == "commented" else relation.to_kind
-        answer = shape(kind, self._keep).read_page(body)
+        form = shape(kind, self._keep)
+        answer = read_users(body, form) if kind == "user" else form.read_page(body)
         build, dated = BUILDERS[kind], relation.edge == "posted"
         served = answer.served or [None] * len(answer.rows)
         rows = zip(answer.rows, served, strict=True)

@@ -30,6 +30,8 @@ def _body(row: Row, served: dict[str, Any] | None) -> Body:
 
 
 def _user(row: Any, served: dict[str, Any] | None, _dated: bool) -> Item | None:  # noqa: ANN401, FBT001
+    if served is None and row.kind == "user" and type(row.id) is int:  # nearly always, and decoding checked its range
+        return Item("user", row.id, row.id, "full", row)
     identity = identity_of(row, "user")
     return None if identity is None else Item("user", identity, identity, "full", _body(row, served))
 

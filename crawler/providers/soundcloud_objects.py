@@ -19,7 +19,7 @@ from typing import Annotated, Any, NamedTuple, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
-from crawler.providers.soundcloud_fields import FINISHED, SERVED_AS, Field, Keep, Unfit, fitted, kept
+from crawler.providers.soundcloud_fields import FINISHED, SERVED_AS, Field, Form, Keep, Unfit, fitted, kept
 from crawler.providers.soundcloud_links import LARGEST_ID, SECRETS, without_secrets
 
 _DEEPEST = 32
@@ -111,12 +111,13 @@ class Shape:
         """Read an envelope or a bare array. Raises msgspec's errors, or `Unreadable` for other JSON."""
         if self.keep != "raw":
             try:
-                return self._answer(self._page.decode(body))
+                return self.answer(self._page.decode(body))
             except msgspec.ValidationError:
                 pass  # something has another type: read it row by row, below
         return self._slowly(msgspec.json.decode(body))
 
-    def _answer(self, page: Any) -> Answer:  # noqa: ANN401 - an envelope or a list
+    def answer(self, page: Any) -> Answer:  # noqa: ANN401 - an envelope or a list
+        """Return the answer that a decoded page is. Raises `Unreadable` when it has no list."""
         if isinstance(page, list):
             return Answer(page, None, None, bare=True)
         if page.collection is UNSET:
@@ -144,12 +145,16 @@ class Shape:
         served = msgspec.json.decode(body)
         return self.read(served), served if self.keep == "raw" else None
 
-    def read(self, served: Any) -> Row | None:  # noqa: ANN401 - any JSON
-        """Return one decoded JSON value as a row, with the types of its fields converted; None when it does not fit."""
+    def read(self, served: Any, *, lenient: bool = False) -> Row | None:  # noqa: ANN401 - any JSON
+        """Return one decoded JSON value as a row, with the types of its fields converted; None when it does not fit.
+
+        When `lenient`, a field that does not fit is null instead.
+        """
         if not isinstance(served, dict):
             return None
+        fit = _fitted_or_null if lenient else fitted
         try:
-            values = {field.name: fitted(field.form, served.get(field.served)) for field in self.fields}
+            values = {field.name: fit(field.form, served.get(field.served)) for field in self.fields}
             return self._completed(values, served)
         except Unfit:
             return None
@@ -167,6 +172,13 @@ class Shape:
         kind = served.get("kind")
         row.kind = kind if isinstance(kind, str | None) else "unreadable"
         return row
+
+
+def _fitted_or_null(form: Form, value: Any) -> Any:  # noqa: ANN401 - from JSON to a column's type
+    try:
+        return fitted(form, value)
+    except Unfit:
+        return None
 
 
 @cache

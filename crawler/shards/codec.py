@@ -44,6 +44,8 @@ def edge_lines(
         start, end = head, f"{middle}{here}"
     else:
         start, end = f"{head}{here}{middle}", ""
+    if not any([type(item.id) is not int or item.at is not None for item in items]):  # noqa: C419 - a generator takes twice the time
+        return _plain_lines(items, first_rank, f'{start}\0{end},"at":null,"rank":\0{tail}')
     text = "".join(
         [
             f"{start}{item.id if type(item.id) is int else id_text(item.id)}{end}"
@@ -52,6 +54,16 @@ def edge_lines(
         ]
     )
     return Lines(text.encode(), len(items))
+
+
+def _plain_lines(items: Sequence[Item], first_rank: int, line: str) -> Lines:
+    """Fill integer ids and ranks into a line's two gaps, for a whole page at once: a quarter of the time."""
+    count = len(items)
+    numbers: list[Id] = [0] * (2 * count)
+    numbers[::2] = [item.id for item in items]
+    numbers[1::2] = range(first_rank, first_rank + count)
+    template = line.replace("%", "%%").replace("\0", "%d").encode()
+    return Lines(template * count % tuple(numbers), count)
 
 
 def posted_lines(owned: Sequence[Item], via: str, stamp: tuple[str, str]) -> Lines:

@@ -142,8 +142,6 @@ UNREAD = [
     {"id": 5, "kind": "group"},
     {"id": 5, "kind": 3},
     {"urn": "soundcloud:tracks:5"},
-    {"id": 5, "followers_count": {}},
-    {"id": 5, "followers_count": 2**64},
     "text",
     5,
     [],
@@ -152,9 +150,25 @@ UNREAD = [
 
 @pytest.mark.parametrize("row", UNREAD)
 def test_rows_without_a_name_are_counted(row: object) -> None:
-    """A row that is null, of another kind, without an id or of impossible types is counted, not half-read."""
+    """A row that is null, of another kind or without an id is counted, never guessed."""
     page = parse(FOLLOWERS, {"collection": [USER, row], "next_href": None})
     assert ([item.id for item in page.items], page.unread) == ([7], 1)
+
+
+@pytest.mark.parametrize("keep", ["graph", "profile", "raw"])
+@pytest.mark.parametrize("beside", [{"id": 8}, {"id": "8"}, {"id": 8, "kind": 3}])
+@pytest.mark.parametrize("odd", [{}, 2**64, [], "many"])
+def test_an_impossible_field_costs_the_field_and_not_the_edge(
+    odd: object, beside: dict[str, object], keep: Keep
+) -> None:
+    """What describes a user is read when it is wanted, and cannot take the edge away, whatever stands beside it."""
+    row = {**USER, "id": 5, "followers_count": odd, "country": "Chile"}
+    page = parse(FOLLOWERS, {"collection": [row, beside], "next_href": None}, keep)
+    assert page.items[0].id == 5
+    assert page.items[0].body is not None
+    written = json.loads(page.items[0].body.encode())
+    assert written["followers_count"] == (odd if keep == "raw" else None)
+    assert written["country"] == "Chile"
 
 
 IDS = [
@@ -198,6 +212,7 @@ BODIES = [
     (b"<html>busy</html>", {"content-type": "text/html"}, Transient),
     (b"upstream connect error", {"content-type": "text/plain"}, Transient),
     (b'{"collection":[],}', JSON, BadPage),
+    (rb'{"collection":[{"id":1,"country":"\udc00x"}]}', JSON, BadPage),
     (b'{"collection":[{"id":1,"country":"\xff"}]}', JSON, BadPage),
     (b'{"collection":' + b"[" * 100_000, JSON, BadPage),
     (b"null", JSON, BadPage),
