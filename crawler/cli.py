@@ -81,8 +81,13 @@ def crawl(
 ) -> NoReturn:
     """Crawl into the folder RUN: start there, or go on where an earlier start was stopped or killed.
 
-    Without credentials in the environment this crawls the embedded sandbox. Ctrl-C once finishes what is under way and
-    stops; give the same command again to go on. Nothing in RUN is ever deleted.
+    Without credentials in the environment this crawls the embedded sandbox. Without --seed and --seeds a new crawl
+    begins with all of seeds/*.txt. Ctrl-C once finishes what is under way and stops; give the same command again to go
+    on. Limits stay until you give others; --config with a file that has none lifts them. Nothing in RUN is ever
+    deleted.
+
+    Exits with 0 when all is done, 3 when stopped by a limit or signal, 2 for a mistake of yours, 4 when the service
+    refuses the credentials, 5 when the disk fails, 1 for a bug.
 
     \b
     Examples:
@@ -224,7 +229,7 @@ def config() -> None:
     """Look at a configuration."""
 
 
-@config.command()
+@config.command(short_help="Check a configuration and print it, defaults filled in.")
 @click.argument("file", type=_FILE, default=Path("config.toml"))
 def check(file: Path) -> None:
     """Check FILE (config.toml when not given) and print it as it is understood, defaults filled in.
