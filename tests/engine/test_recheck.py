@@ -55,6 +55,7 @@ async def test_a_second_reading_adds_what_is_new_and_names_what_is_gone(
     assert await recheck(folder, "complete") == len(last(folder))
     assert await recheck(folder, "complete") == 0
     assert (verify(folder)["problems"], status(folder)["lists"]) == ([], {})
+    assert status(folder)["unchecked"] == status(folder)["missing"] == {}
     world, gone, new = changed(World(4, 12, 5))
     ending = None
     while ending is None or not ending.finished:
