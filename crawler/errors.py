@@ -4,7 +4,8 @@
       ConfigError             the operator: fix the file or the command     exit 2, before anything is opened
       ProviderError           the engine: `policy.retry` decides
         Transient             ask again later                               timeouts, resets, 5xx, bodies cut short
-          Unreached           the same, and it counts for no budget         no name, no route, no connection
+          Unreached           ask again at once when the network is back    no name, no connection: counts nowhere
+          Resting             ask again later; nothing was sent             its family of endpoints fails
         Throttled             ask again, but not before a moment            429, quota headers, a gateway's 403
         Refused               this credential is out                        401 after one refresh     exit 4
         Gone                  a fact: the node does not exist               404, 410
@@ -44,7 +45,15 @@ class Transient(ProviderError):  # noqa: N818 - named for what it is, as in the 
 
 
 class Unreached(Transient):
-    """No connection came about, so the service never saw the request; it counts for no budget."""
+    """The request did not reach the service, so it counts for no budget; `kind` says in two words what is missing."""
+
+    def __init__(self, message: str, kind: str = "no connection") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Resting(Transient):
+    """The request was not sent: its family of endpoints fails again and again, and rests for a while."""
 
 
 class Throttled(ProviderError):  # noqa: N818

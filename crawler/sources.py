@@ -6,6 +6,7 @@ Each source has its own credential, gate and connection; nothing is shared betwe
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -95,7 +96,7 @@ def gate_of(config: Config, name: str = "soundcloud") -> Gate:
     section = section_of(config, name)
     own = is_loopback(urlsplit(section.base_url).hostname or "")
     rate = rate_in_force(config, name, sandbox=bool(config.sandbox.enabled) or own)
-    return Gate("auto" if rate is None else rate, section.burst)
+    return Gate(rate, section.burst, random.random)
 
 
 @asynccontextmanager

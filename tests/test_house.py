@@ -122,7 +122,7 @@ def test_only_transport_has_a_network_client(path: Path) -> None:
 def test_the_second_is_smoothed_in_one_place() -> None:
     """`aiolimiter` has one importer: two limiters for one service are twice its limit."""
     importers = {name_of(path) for path in MODULES if any(name.split(".")[0] == "aiolimiter" for name in imports(path))}
-    assert importers <= {"crawler/transport/gate.py"}, f"{importers}: wait through crawler.transport.gate"
+    assert importers <= {"crawler/transport/lane.py"}, f"{importers}: wait through crawler.transport.gate"
 
 
 def test_rooms_are_the_nouns_of_the_sentence() -> None:

@@ -74,7 +74,7 @@ class Flight:
     """`after` is where the log is read on once this page is applied; None for a listing that takes a further turn.
 
     `tries` counts requests that failed and were repeated in place, `pauses` those that were told to wait, `bugs`
-    answers on which our own code failed.
+    answers on which our own code failed, `rests` how often it was not sent because its family rested.
     """
 
     listing: Listing
@@ -82,6 +82,7 @@ class Flight:
     tries: int = 0
     pauses: int = 0
     bugs: int = 0
+    rests: int = 0
     dispatched: bool = False
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 

@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Protocol
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from msgspec import Struct
 from crawler.clock import Clock, iso
 from crawler.engine.feeder import Feeder
 from crawler.engine.flight import Ended, Flight, Landed, Postponed, Unsent, Withheld
-from crawler.errors import BadPage, ProviderError, Spent, Throttled
+from crawler.errors import BadPage, ProviderError, Resting, Spent, Throttled
 from crawler.model import Page, Provider, Request, Response
 from crawler.policy import retry
 
@@ -45,7 +46,14 @@ class Gate(Protocol):
         ...
 
     def pause(
-        self, seconds: float, *, reason: str = "", sent_at_seconds: float | None = None, named: bool = False
+        self,
+        seconds: float,
+        *,
+        family: str = "",
+        reason: str = "",
+        sent_at_seconds: float | None = None,
+        named: bool = False,
+        is_blocked: bool = False,
     ) -> bool:
         """Shut the gate for all; an answer to what was sent before the last pause began changes nothing."""
         ...
@@ -129,7 +137,7 @@ class Crew:
         except ProviderError as error:
             if isinstance(error, BadPage) and response is not None:
                 self._witness.unreadable(flight.name, response.body, str(error))
-            self._failed(flight, source, getattr(response, "sent_at_seconds", None), error)
+            self._failed(flight, source, response, error)
         else:
             if page is not None:
                 flight.land(Landed(page, iso(self._clock.now()), flight.tries + flight.pauses))
@@ -185,16 +193,19 @@ class Crew:
         retries = flight.tries + flight.pauses + flight.bugs - 1
         flight.land(Ended("failed", what, iso(self._clock.now()), retries, bug=True))
 
-    def _failed(self, flight: Flight, source: Source, sent_at_seconds: float | None, error: ProviderError) -> None:
-        self.errors[type(error).__name__] += 1
+    def _failed(self, flight: Flight, source: Source, response: Response | None, error: ProviderError) -> None:
+        # The gate knows how often a pause failed, unless there is no answer: then it is a token's.
+        pauses = flight.pauses if response is None else 0
         decision = retry.decide(
             error,
-            tries=flight.pauses if isinstance(error, Throttled) else flight.tries,
+            tries=pauses if isinstance(error, Throttled) else flight.tries + flight.rests,
             set_asides=flight.listing.progress.set_asides,
             jitter=self._jitter(),
             now_epoch_seconds=self._clock.epoch_seconds(),
         )
-        self._witness.failed(flight.name, error, decision)
+        if not isinstance(error, Resting):
+            self.errors[type(error).__name__] += 1
+            self._witness.failed(flight.name, error, decision)
         now = iso(self._clock.now())
         if isinstance(decision, retry.Finish):
             flight.land(Ended(decision.verdict, decision.reason, now, flight.tries + flight.pauses))
@@ -202,20 +213,34 @@ class Crew:
             if not self._goes_on_without(flight, error):
                 flight.fail(error)
         elif isinstance(decision, retry.SetAside):
-            flight.land(Postponed(decision.delay_seconds, str(error), now, flight.tries + flight.pauses + 1))
+            retries = flight.tries + flight.pauses + (not isinstance(error, Resting))
+            flight.land(Postponed(decision.delay_seconds, str(error), now, retries))
         elif isinstance(decision, retry.Pause):
-            source.gate.pause(
-                decision.delay_seconds, reason=str(error), sent_at_seconds=sent_at_seconds, named=decision.named
-            )
-            flight.pauses += 1
+            self._pause(flight, source, response, decision, str(error))
             if len(self._sources) > 1 and decision.delay_seconds > PATIENCE_SECONDS:
                 retries = flight.tries + flight.pauses
                 flight.land(Postponed(decision.delay_seconds, str(error), now, retries, paused=True))
             else:
                 self._again(flight)
         else:
-            flight.tries += 1
+            if isinstance(error, Resting):
+                flight.rests += 1
+            else:
+                flight.tries += 1
             asyncio.get_running_loop().call_later(decision.delay_seconds, self._again, flight)
+
+    def _pause(
+        self, flight: Flight, source: Source, response: Response | None, decision: retry.Pause, reason: str
+    ) -> None:
+        source.gate.pause(
+            decision.delay_seconds,
+            family=source.provider.request(flight.task).family,
+            reason=reason,
+            sent_at_seconds=getattr(response, "sent_at_seconds", None),
+            named=decision.named,
+            is_blocked=response is not None and response.status == HTTPStatus.FORBIDDEN,
+        )
+        flight.pauses += 1
 
     def _again(self, flight: Flight) -> None:
         """Ask again, in the same place of the order; nobody sleeps meanwhile."""

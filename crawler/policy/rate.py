@@ -1,4 +1,4 @@
-"""Arithmetic of rates: pure functions, no clock. The waiting is done in `transport.gate`."""
+"""How evenly to ask, given how fast: pure arithmetic. How fast is in `policy.pace`, the waiting in `transport.gate`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Smoothing(NamedTuple):
 
 
 def smoothing(requests_per_second: RequestsPerSecond, burst: int = DEFAULT_BURST) -> Smoothing | None:
-    """Return the bucket for a ceiling, None for "auto", which has no ceiling for the moment.
+    """Return the bucket for a ceiling, None for "auto", which has no ceiling.
 
     A window of T seconds then sees at most `requests_per_second * T + burst` requests. The bucket is kept small: one
     that holds a long window's budget grants nearly two budgets in the first window (1,999 of "1000 a day", measured).
@@ -33,4 +33,10 @@ def smoothing(requests_per_second: RequestsPerSecond, burst: int = DEFAULT_BURST
         return None
     if isinstance(requests_per_second, str) or not 0 < requests_per_second < float("inf") or burst < 1:
         raise ConfigError('requests_per_second must be "auto" or more than 0, burst at least 1')
+    return Smoothing(burst, burst / requests_per_second)
+
+
+def learned_smoothing(requests_per_second: float) -> Smoothing:
+    """Return the bucket for a rate that was learned: even spacing, with room for a clock that wakes a little late."""
+    burst = 1.0 + min(4.0, requests_per_second * 0.004)
     return Smoothing(burst, burst / requests_per_second)

@@ -3,7 +3,9 @@
     failure                  tries in place             then                                      after two hours
     Transient, BadPage       2, after about 1 s, 4 s    set aside: 30 s, or an eighth of the      finished, "failed"
                              (none after a set-aside)   time it has been failing for
+    Unreached                any number, each after about 1 s; the gate waits for the network, and nothing is counted
     Throttled                any number, after a pause that all workers share; never the page's fault
+    Resting                  as Transient, but nothing is sent: its family of endpoints fails (`policy.breaker`)
     Gone, Denied             none                       finished, "gone" or "denied"
     Refused                  none                       the source stops: its credential is out
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from crawler.errors import Denied, Gone, ProviderError, Refused, Throttled
+from crawler.errors import Denied, Gone, ProviderError, Refused, Throttled, Unreached
 from crawler.model import Verdict
 
 IN_PLACE_SECONDS = (1.0, 4.0)
@@ -26,6 +28,8 @@ FAILING_SECONDS = 7200.0
 """How long a page may fail before its listing has failed, counted in set-asides."""
 PAUSE_SECONDS = 2.0
 LONGEST_GUESSED_PAUSE_SECONDS = 60.0
+DATE_SECONDS = 1.0
+"""Dates are in whole seconds, and may be up to one too early."""
 LONGEST_NAMED_PAUSE_SECONDS = 86_400.0
 """No window longer than a day is documented (field report, 1.3): a date beyond it is a mistake, asked about daily."""
 
@@ -92,6 +96,8 @@ def decide(
         return Stop(str(error))
     if isinstance(error, Throttled):
         return _pause(error, tries, now_epoch_seconds)
+    if isinstance(error, Unreached):
+        return Again(_spread(IN_PLACE_SECONDS[0], jitter))
     return _later(error, tries, set_asides, jitter)
 
 
@@ -112,7 +118,8 @@ def _pause(error: Throttled, tries: int, now_epoch_seconds: float | None) -> Pau
     """Wait as long as the service says; when it says nothing, which is usual, 2 s, 4 s, 8 s, up to a minute."""
     waits = [error.wait_seconds or 0.0]
     if error.until_epoch_seconds is not None and now_epoch_seconds is not None:
-        waits.append(error.until_epoch_seconds - now_epoch_seconds)
+        left_seconds = error.until_epoch_seconds - now_epoch_seconds
+        waits.append(left_seconds + DATE_SECONDS if left_seconds > 0 else 0.0)
     named = max(waits)
     if named > 0:
         return Pause(min(named, LONGEST_NAMED_PAUSE_SECONDS), named=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from crawler.model import Request, Response
 from crawler.policy.quota import Quota, Wait
 from crawler.transport.allowance import Budget, Ticket
 from crawler.transport.credentials import TokenOwner
-from crawler.transport.gate import Gate
+from crawler.transport.gate import Gate, Outcome
 from crawler.transport.http import TOKEN_FAMILY, Http
 
 _SILENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
@@ -20,6 +21,7 @@ _SILENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 _LONG_SECONDS = 300.0
 """What was taken from a day's budget must be sent within it: a booking does not last for ever."""
 
+_UNSENT: Outcome = "unsent"
 _PATIENCE_SECONDS = 0.1
 """A wait for a token that is shorter lets no crowd gather."""
 
@@ -92,21 +94,38 @@ class Client:
         """Ask once: take from the budgets, pass the gate, and send; what was not sent is given back."""
         ticket = Ticket(self.budgets)
         await self._take(ticket)
+        began_seconds = self._gate.time()
         try:
-            began_seconds, authorization = self._gate.time(), None
-            if self._credentials is None:
-                await self._gate.enter(request.family)
-            else:
-                authorization = await self._admitted(self._credentials, request.family, ticket)
-            if not ticket.held or self._gate.time() - began_seconds > _LONG_SECONDS:
-                ticket.give_back()
-                await self._take(ticket)
-            return await self._send(request, ticket, authorization), authorization
+            await self._gate.enter(request.family)
+            return await self._inside(request, ticket, began_seconds)
         finally:
             ticket.give_back()
 
+    async def _inside(self, request: Request, ticket: Ticket, began_seconds: float) -> tuple[Answer, str | None]:
+        """Send, having passed the gate, and tell it how that ended."""
+        gate, authorization = self._gate, None
+        sent_at_seconds, outcome, reason = gate.time(), _UNSENT, ""
+        try:
+            if self._credentials is not None:
+                authorization = await self._admitted(self._credentials, request.family, ticket)
+            if not ticket.held or gate.time() - began_seconds > _LONG_SECONDS:
+                ticket.give_back()
+                await self._take(ticket)
+            sent_at_seconds, outcome = gate.time(), "lost"
+            answer = await self._send(request, ticket, authorization)
+            outcome = _outcome(answer.status)
+        except Unreached as error:
+            outcome, reason = "unreached", error.kind
+            raise
+        except asyncio.CancelledError:
+            outcome = _UNSENT
+            raise
+        finally:
+            gate.left(request.family, sent_at_seconds, outcome, reason)
+        return answer, authorization
+
     async def _admitted(self, credentials: TokenOwner, family: str, ticket: Ticket) -> str:
-        """Pass the gate, with a token, which is paid for with the ticket when it must be asked for.
+        """Return a token, which is paid for with the ticket when it must be asked for; the gate is passed already.
 
         Whoever waited while another fetched the token passes the gate once more: all of them would else leave at once.
         """
@@ -120,11 +139,11 @@ class Client:
             await self._take(own)
             return await self._send(request, own)
 
-        await self._gate.enter(family)
         arrived_seconds = self._gate.time()
         authorization = await credentials.authorization(send)
         if fetches or self._gate.time() - arrived_seconds < _PATIENCE_SECONDS:
             return authorization
+        self._gate.left(family, self._gate.time(), _UNSENT)
         await self._gate.enter(family)
         return await credentials.authorization(send)
 
@@ -153,4 +172,16 @@ class Client:
         if isinstance(follows, Spent):
             self._spent = follows
         elif follows is not None:
-            self._gate.pause(follows.delay_seconds, reason=follows.reason, sent_at_seconds=sent_at_seconds, named=True)
+            self._gate.pause(
+                follows.delay_seconds,
+                reason=follows.reason,
+                sent_at_seconds=sent_at_seconds,
+                named=True,
+                is_refusal=False,
+            )
+
+
+def _outcome(status: int) -> Outcome:
+    if status in _SILENT:
+        return "silent"
+    return "failed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "granted"

@@ -15,13 +15,14 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from crawler.clock import Clock
-from crawler.errors import ProviderError, Refused, Throttled
+from crawler.errors import ProviderError, Refused, Throttled, Unreached
 from crawler.model import Request, Response
 from crawler.transport.vault import Kept, Vault
 
 EARLY_SECONDS = 300.0
 FIRST_HOLD_SECONDS = 5.0
 LONGEST_HOLD_SECONDS = 900.0
+AWAY_HOLD_SECONDS = 1.0
 _TURN_SECONDS = 0.25
 
 Send = Callable[[Request], Awaitable[Response]]
@@ -122,6 +123,9 @@ class TokenOwner:
         """Run the flow once, and keep what came of it."""
         try:
             self._keep(await self._run(send))
+        except Unreached as error:
+            # The network is away: the gate knows, and lets one try now and then.
+            self._failure, self._held_until = error, self._clock.monotonic_seconds() + AWAY_HOLD_SECONDS
         except ProviderError as error:
             self._failures += 1
             hold_seconds = self._hold_seconds(error)
@@ -135,13 +139,24 @@ class TokenOwner:
         try:
             request = next(flow)
             while True:
-                if self._vault is not None and getattr(request, "dear", False):  # see `providers.oauth.TokenRequest`
-                    self._vault.book_exchange()
-                self.exchanges += 1
-                request = flow.send(await send(request))
+                request = flow.send(await self._paid(request, send))
         except StopIteration as ended:
             token: Token = ended.value
             return token
+
+    async def _paid(self, request: Request, send: Send) -> Response:
+        """Send a request of the flow; one that is counted (see `providers.oauth.TokenRequest`) is booked before."""
+        vault = self._vault if getattr(request, "dear", False) else None
+        if vault is not None:
+            vault.book_exchange()
+        self.exchanges += 1
+        try:
+            return await send(request)
+        except Unreached:
+            self.exchanges -= 1
+            if vault is not None:
+                vault.unbook_exchange()
+            raise
 
     def _keep(self, token: Token) -> None:
         """Keep a token that was issued just now, in the vault first."""

@@ -26,7 +26,6 @@ LARGEST_BODY = 32 * 2**20
 """A page of 200 tracks is about 1 MB; a body of 32 MB is a mistake, or a bomb of compressed zeros."""
 
 _READ_SIZE = 2**18
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 class ForeignHost(AssertionError):  # noqa: N818 - a bug of the caller, never an answer of the service
@@ -134,10 +133,10 @@ class Http:
         except ProviderError:
             raise
         except (aiohttp.ClientError, OSError, EOFError, TimeoutError) as error:
-            failed = type(error).__name__
-            kind = Unreached if isinstance(error, _NEVER_SENT) else Transient
+            failed, missing = type(error).__name__, _missing(error)
         # Raised out here, without the cause: aiohttp's errors carry the request, and with it the token.
-        raise kind(f"the network failed ({failed} at {request.family})")
+        message = f"the network failed ({failed} at {request.family})"
+        raise Unreached(message, missing) if missing else Transient(message)
 
     def _addressed(self, request: Request, authorization: str | None) -> tuple[str, Mapping[str, str]]:
         """Return address and headers with the credentials of the API; a token request has its own."""
@@ -169,6 +168,15 @@ class Http:
         origin = self._token_origin if is_token else self._origin
         if origin is None or not request.url.startswith(origin + "/") or (is_token and authorization is not None):
             raise ForeignHost(f"a request of {request.family} was about to leave its host")
+
+
+def _missing(error: Exception) -> str:
+    """Return what was missing on the way to the service, nothing when the request may have arrived there."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "names are not found"
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return "no connection"
+    return ""
 
 
 def origin_of(url: str) -> str:

@@ -129,6 +129,13 @@ class Vault:
             self._book_exchange(self._address, EXCHANGES_AN_ADDRESS, "an hour for this computer")
         self._book_exchange(self._path, EXCHANGES_AN_APP, "in twelve hours for this app")
 
+    def unbook_exchange(self) -> None:
+        """Take the last booking back: the request did not reach the service."""
+        for path in (self._path, self._address):
+            if path is not None:
+                with self._changing(path) as state:
+                    del state.exchanges[-1:]
+
     def reserve(self, requests: int, allowed: int) -> Granted:
         """Book up to so many requests of the day's `allowed`; they are to be sent within `budget.STALE_SECONDS`."""
         with self._changing(self._path) as state:

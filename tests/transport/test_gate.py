@@ -51,8 +51,8 @@ def test_ceiling_holds_in_every_window() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("rate", ["auto", 1000.0])
-def test_pause_holds_everybody(rate: float) -> None:
+@pytest.mark.parametrize("rate", [None, 1000.0])
+def test_pause_holds_everybody(rate: float | None) -> None:
     """A pause is shared by all workers of the source, and is over for all."""
 
     async def main() -> None:
@@ -77,9 +77,9 @@ def test_no_crowd_leaves_at_the_end_of_a_pause() -> None:
         await asyncio.sleep(0.05)
         gate.pause(30)
         entered = await waiting
-        assert entered[2] < 0.1
-        assert len([each for each in entered if 30 <= each < 30.09]) == 3
-        assert entered[-1] == pytest.approx(30.65, abs=0.2)
+        assert entered[0] < 0.1
+        assert len([each for each in entered if 30 <= each < 30.09]) <= 3
+        assert entered[-1] == pytest.approx(30.8, abs=0.2)
 
     run(main())
 
