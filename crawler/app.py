@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from crawler import charting, sources
 from crawler import config as configuration
-from crawler import sources
+from crawler.charting import Wanted
 from crawler.clock import SystemClock, iso
 from crawler.config import Config
 from crawler.dataset import repair as dataset_repair
@@ -38,7 +39,7 @@ from crawler.frontier.lock import hold
 from crawler.frontier.store import Frontier
 from crawler.log import Log, open_log
 from crawler.model import Item, NodeId, Task
-from crawler.providers import registry
+from crawler.providers import chartmetric, registry
 from crawler.providers.soundcloud import empty_data
 from crawler.sandbox.child import embedded
 from crawler.sandbox.faults.plan import parse_faults
@@ -122,6 +123,19 @@ async def _recheck(run: Path, verdicts: Sequence[str]) -> int:
 def check_config(path: Path) -> Config:
     """Return the configuration in a file. Raises `ConfigError`."""
     return configuration.load(path)
+
+
+def seed_charts(wanted: Wanted, config: Path | None) -> list[str]:
+    """Return charts as lines of a file of seeds. Raises `ConfigError`, `Refused` or `Transient`."""
+    charting.check(wanted)
+    return _loop(_seed_charts(wanted, _chosen(Path(), config)))
+
+
+async def _seed_charts(wanted: Wanted, config: Config) -> list[str]:
+    async with AsyncExitStack() as stack:
+        config, opened = await sources.opened_one(stack, config, chartmetric.NAME)
+        today = SystemClock().now().date().isoformat()
+        return await charting.seeds(opened, config, wanted, today)
 
 
 def resolve(urls: Sequence[str], config: Path | None) -> list[tuple[str, str | None, str | None]]:
@@ -323,18 +337,8 @@ def _settings(config: Config) -> Settings:
 
 async def _resolve(config: Config, seeds: Sequence[Seed]) -> list[tuple[str, str | None, str | None]]:
     async with AsyncExitStack() as stack:
-        name = _resolving(config)
-        sandbox = configuration.uses_sandbox(config, os.environ)
-        config = replace(
-            config,
-            sandbox=replace(config.sandbox, enabled=sandbox),
-            crawl=replace(config.crawl, sources=(name,)),
-        )
-        credentials = sources.credentials_of(config, os.environ)
-        if sandbox:
-            config = sources.pointed_at(config, await stack.enter_async_context(embedded(config.sandbox)))
-        opened = await stack.enter_async_context(sources.opened(config, credentials))
-        return [await _resolve_one(opened.sources[name], seed) for seed in seeds]
+        _, source = await sources.opened_one(stack, config, _resolving(config))
+        return [await _resolve_one(source, seed) for seed in seeds]
 
 
 def _resolving(config: Config) -> str:

@@ -224,6 +224,43 @@ def resolve(urls: Sequence[str], config: Path | None) -> NoReturn:
     sys.exit(0 if all(urn for _, urn, _ in answers) else EXIT_STOPPED)
 
 
+@cli.group(short_help="Find seeds: crawler seeds charts > seeds/charts.txt.")
+def seeds() -> None:
+    """Find where to begin: each command prints the lines of a file of seeds."""
+
+
+@seeds.command("charts")
+@click.option("--kind", "kinds", default="top", show_default=True, metavar="A,B", help="top, trending.")
+@click.option("--genre", "genres", default="all-music", show_default=True, metavar="A,B", help='Genres, or "all".')
+@click.option("--country", "countries", default="GLOBAL", show_default=True, metavar="A,B", help='Countries, or "all".')
+@click.option("--table", default="track", show_default=True, help="Which of the service's tables: track, trending.")
+@click.option("--since", metavar="DATE", help="The first week; charts are dated by Fridays.")
+@click.option("--until", metavar="DATE", help="The last week. [default: with --since or --last, today]")
+@click.option("--last", is_flag=True, help="The last week that has rows, of each chart; costs some requests for each.")
+@click.option("--config", type=_FILE, help="Configuration. [default: ./config.toml, else none]")
+def charts(*, kinds: str, genres: str, countries: str, config: Path | None, **rest: Any) -> None:  # noqa: ANN401
+    """Print SoundCloud's charts, as Chartmetric keeps them, as seeds: a chart leads to its tracks, and on from there.
+
+    Without dates the latest chart is meant. What a crawl of them costs is said on standard error.
+
+    \b
+    Examples:
+      crawler seeds charts --genre techno,house --country US,GB > seeds/charts.txt
+      crawler seeds charts --genre all --last > seeds/charts.txt
+      crawler seeds charts --since 2026-01-01 --until 2026-03-31 > seeds/charts.txt
+    """  # noqa: D301
+    from crawler import app
+    from crawler.charting import Wanted
+
+    wanted = Wanted(_names(kinds), _names(genres), _names(countries), **rest)
+    for line in app.seed_charts(wanted, config):
+        click.echo(line)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 @cli.group(short_help="Look at a configuration: crawler config check FILE.")
 def config() -> None:
     """Look at a configuration."""

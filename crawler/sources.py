@@ -15,14 +15,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from crawler.clock import SystemClock
-from crawler.config import Config, rate_in_force, relations_of, section_of, with_section
+from crawler.config import Config, rate_in_force, relations_of, section_of, uses_sandbox, with_section
 from crawler.engine.worker import Source
 from crawler.errors import ConfigError, ProviderError, Refused, Spent
 from crawler.model import Item, Relation
 from crawler.providers import registry
 from crawler.providers.described import ISRC, PERMALINK, aliases_of
+from crawler.sandbox.child import embedded
 from crawler.transport.allowance import Budget, DayBudget
 from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
@@ -187,6 +189,18 @@ def days_left(config: Config, environment: Mapping[str, str], folder: Path) -> d
         if vault is not None:
             found[f"requests_per_day in [{name}]"] = vault.peek(section.requests_per_day)._asdict()
     return found
+
+
+async def opened_one(stack: AsyncExitStack, config: Config, name: str) -> tuple[Config, Source]:
+    """Open one source alone, of the service or of the sandbox; return the configuration that points at it."""
+    config = replace(config, crawl=replace(config.crawl, sources=(name,)))
+    sandbox = uses_sandbox(config, os.environ)
+    config = replace(config, sandbox=replace(config.sandbox, enabled=sandbox))
+    credentials = credentials_of(config, os.environ)
+    if sandbox:
+        config = pointed_at(config, await stack.enter_async_context(embedded(config.sandbox)))
+    found = await stack.enter_async_context(opened(config, credentials))
+    return config, found.sources[name]
 
 
 def relation_table() -> dict[tuple[str, str, str], Relation]:

@@ -30,7 +30,7 @@ def name_of(record: Record, source: str) -> tuple[str, Id]:
         return f"{source} series {what}", record.date if day is None else day
     if isinstance(record, Ranking):
         return f"{source} charts {record.chart} {record.kind}", _place(record.id, record.date)
-    return f"{source} xrefs {record.kind} {record.scheme}", f"{record.id} {record.value}"
+    return f"{source} xrefs {record.kind} {record.scheme}", f"{record.id} {record.value} {record.evidence}"
 
 
 def _place(node: Id, text: str) -> Id:

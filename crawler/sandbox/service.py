@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from crawler.sandbox import chartmetric, soundcharts
 from crawler.sandbox.faults.book import Account
 from crawler.sandbox.faults.layer import FaultyDialect
 from crawler.sandbox.faults.plan import Plan
 from crawler.sandbox.limits import Limit, LimitedDialect, Rule
 from crawler.sandbox.official import OfficialDialect
 from crawler.sandbox.reply import JSON, Dialect, Reply, read_call
+from crawler.sandbox.several import Several
 from crawler.sandbox.tally import Tally
 from crawler.sandbox.tokens import Tokens
 from crawler.sandbox.world import World
@@ -50,6 +52,11 @@ class Sandbox:
         self._faulty: FaultyDialect | None = None
         if faults is not None:
             self._dialect = self._faulty = FaultyDialect(self._dialect, world, faults, now, epoch)
+        others: dict[str, Dialect] = {
+            chartmetric.PREFIX: chartmetric.ChartmetricDialect(world, now, epoch),
+            soundcharts.PREFIX: soundcharts.SoundchartsDialect(world, Tokens(seed, token_seconds, now)),
+        }
+        self._dialect = Several(self._dialect, others)
         self._limited: LimitedDialect | None = None
         if limits:
             self._dialect = self._limited = LimitedDialect(self._dialect, limits, now, epoch)
