@@ -39,7 +39,7 @@ class Relation(Struct, frozen=True):
     from the node to the item, or, when `inward`, from the item to the node: the same follow has one direction whichever
     list showed it. `count` names the count, in an object that can be trusted, that says how long the list is; `wall` is
     the number of rows beyond which the service shows none. `rows` says what is counted: items, or the page's records,
-    where these are all that the list is about, and the items only nodes that they name.
+    which are then all about the node itself, and the items only nodes that they name.
     """
 
     kind: str

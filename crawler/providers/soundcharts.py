@@ -134,7 +134,7 @@ class Soundcharts:
             nodes = [rows.node_of(name) for name in page.records if isinstance(name, CrossReference)]
             page.items = [node for node in nodes if node is not None]
             return page
-        if relation.name in {"chart_entries", "ranking"}:
+        if relation.name in {"chart_entries", "song_chart_entries", "ranking"}:
             return self._places(task, served)
         found = [self._item(task, row) for row in served]
         return Page([item for item in found if item is not None], unread=found.count(None))

@@ -31,7 +31,7 @@ RELATIONS: tuple[Relation, ...] = (
     # "Fans also like", from Spotify: a likeness to compare with SoundCloud's graph, not a part of it.
     _row("artist", "related", "artist", "/api/v2/artist/{}/related", "related"),
     _row("artist", "songs", "song", "/api/v2.21/artist/{}/songs", "performs"),
-    _records("artist", "chart_entries", f"/api/v2/artist/{{}}/charts/song/ranks/{PLATFORM}?currentOnly=0"),
+    _row("artist", "song_chart_entries", "song", f"/api/v2/artist/{{}}/charts/song/ranks/{PLATFORM}?currentOnly=0"),
     _one("song", "profile", "song", "/api/v2.25/song/{}"),
     _records("song", "identifiers", "/api/v2/song/{}/identifiers"),
     _records("song", "audience", f"/api/v2/song/{{}}/audience/{PLATFORM}"),

@@ -101,7 +101,7 @@ SERVICE = Service(
         "isrc": (),
     },
     offered={
-        "artist": ("profile", "songs", "chart_entries"),
+        "artist": ("profile", "songs", "song_chart_entries"),
         "song": ("profile", "chart_entries"),
         "song_chart": ("available",),
         "permalink": ("artist",),

@@ -263,7 +263,7 @@ def test_a_position_of_0_is_no_place() -> None:
     "asked, url",
     [
         (
-            task("artist", "chart_entries", "x"),
+            task("artist", "song_chart_entries", "x"),
             "/api/v2/artist/x/charts/song/ranks/soundcloud?currentOnly=0&offset=0&limit=100",
         ),
         (task("song_chart", "ranking", "sc-top"), "/api/v2.14/chart/song/sc-top/ranking/latest?offset=0&limit=100"),
