@@ -5,7 +5,7 @@ RUN ?= runs/first
 BIN := .venv/bin
 SEEDS ?= 1
 
-.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates bench-frontier fuzz sim crash bench-durability bench-start
+.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates bench-frontier fuzz sim crash bench-durability bench-start budgets
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -52,6 +52,9 @@ bench: .venv/installed-test .venv/rivals/installed  ## pages a second beside a b
 
 bench-frontier: .venv/installed-test  ## pages a second, memory, commits and starts with 100 thousand to 10 million nodes
 	$(BIN)/python benchmarks/frontier.py
+
+budgets: .venv/installed-test  ## ten thousand random schedules of budget, kill and clock jump
+	$(BIN)/python -m tests.simulation.schedules 10000
 
 bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
 	$(BIN)/python benchmarks/sandbox.py

@@ -173,7 +173,7 @@ def _day(config: Config, name: str, vault: Vault | None) -> DayBudget | None:
     allowed = section_of(config, name).requests_per_day
     if vault is None or allowed is None:
         return None
-    return DayBudget(vault, allowed, config.crawl.workers + 1, f"requests_per_day in [{name}]")
+    return DayBudget(vault, allowed, f"requests_per_day in [{name}]")
 
 
 def days_left(config: Config, environment: Mapping[str, str], folder: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from crawler.errors import Spent
 class RunBudget:
     """At most `allowed` requests, None for any number. `totals` are those of the last commit, of whatever start.
 
-    `sent` returns the requests sent since the process started, `commit` makes a reservation durable. `ahead` requests
-    more than were sent are reserved by each commit.
+    `traffic` returns the requests sent since the process started, and those of them without an answer; `commit` makes a
+    reservation durable. `ahead` requests more than were answered are reserved by each commit.
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class RunBudget:
         totals: dict[str, Any],
         allowed: int | None,
         ahead: int,
-        sent: Callable[[], int],
+        traffic: Callable[[], tuple[int, int]],
         commit: Callable[[], Awaitable[None]],
     ) -> None:
         self._totals = totals
         self._allowed: float = math.inf if allowed is None else allowed
         self._ahead = ahead
-        self._sent = sent
+        self._traffic = traffic
         self._commit = commit
         self._settled: int = totals.get("requests", 0)
         charged = max(self._settled + totals.get("unsettled", 0), totals.get("reserved", 0))
@@ -67,9 +67,9 @@ class RunBudget:
 
     def settle(self) -> int:
         """Enter into the totals what a commit makes durable; pass the result to `settled` once it is."""
-        sent = self._sent()
+        sent, in_flight = self._traffic()
         ahead = 0 if self._closed else self._ahead
-        reserved: int = max(self._taken, int(min(sent + ahead, self._allowed - self._charged)))
+        reserved: int = max(self._taken, int(min(sent - in_flight + ahead, self._allowed - self._charged)))
         if not self._closed:
             reserved = max(reserved, self._durable)  # somebody may take them while this commit is under way
         self._totals["requests"] = self._settled + sent

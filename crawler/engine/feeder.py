@@ -97,6 +97,11 @@ class Feeder:
             self.ready.get_nowait().land(Unsent(reason))
         asyncio.get_running_loop().call_later(grace_seconds, self._give_up)
 
+    async def settled(self) -> None:
+        """Return when everything that workers have has landed: what is paid for is sent before a crawl ends."""
+        if self._airborne:
+            await asyncio.wait([flight.outcome for flight in self._airborne])
+
     async def room(self) -> None:
         """Return when the page that is wanted next may be dispatched.
 

@@ -138,7 +138,9 @@ class Run:
     async def crawl(self) -> Ending:
         """Crawl until all is done or something stops it. On return, or raise, all that was applied is durable."""
         settings = self._settings
-        supervisor = Supervisor(self.sequencer, self.feeder, self.committer, self.crew, settings.workers)
+        supervisor = Supervisor(
+            self.sequencer, self.feeder, self.committer, self.crew, settings.workers, self._paused_seconds
+        )
         ending = await supervisor.run(settings.seconds_max)
         await self.frontier.remember({"updated_at": iso(self._clock.now())})
         return ending
@@ -151,6 +153,9 @@ class Run:
     def requests(self) -> int:
         """Requests of the run so far: those of earlier starts that were committed, and those of this one."""
         return self._requests_before + self.spent()
+
+    def _traffic(self) -> tuple[int, int]:
+        return self.spent(), sum(source.client.in_flight for source in self._sources.values())
 
     def lists_per_node(self) -> float:
         """Return how many listings a known node has, on average."""
@@ -230,13 +235,16 @@ class Run:
             sets_bugs_aside=settings.sets_bugs_aside,
         )
 
+    def _paused_seconds(self) -> float:
+        return min((source.gate.pause_left_seconds for source in self._sources.values()), default=0.0)
+
     def _budget(self, start: Start) -> None:
         settings = self._settings
         self._requests_before: int = start.totals.get("requests", 0)
         ahead = _AHEAD_WINDOWS * window_of(settings.workers)
         if settings.requests_max is not None:
             ahead = settings.workers + 1
-        self.budget = RunBudget(start.totals, settings.requests_max, ahead, self.spent, self._reserve)
+        self.budget = RunBudget(start.totals, settings.requests_max, ahead, self._traffic, self._reserve)
 
     async def _reserve(self) -> None:
         await self.committer.reserve()

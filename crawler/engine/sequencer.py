@@ -91,6 +91,8 @@ class Sequencer:
                 self._feeder.dispatch(flight)
             outcome = await flight.outcome
             if isinstance(outcome, Unsent):
+                if self._feeder.drain_reason is None:
+                    await self._feeder.settled()
                 self.until_epoch_seconds = outcome.until_epoch_seconds
                 return outcome.reason
             self._apply(flight, outcome)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,9 @@ from crawler.engine.committer import Committer
 from crawler.engine.feeder import Feeder
 from crawler.engine.sequencer import Sequencer
 from crawler.engine.worker import Crew
+
+_STEP_SECONDS = 1.0
+"""How exactly pauses are told from the time that counts."""
 
 DRAIN_SECONDS = 10.0
 """How long a drain waits for answers that are under way."""
@@ -37,40 +40,59 @@ class Ending(Struct, frozen=True):
 
 
 class Supervisor:
-    """Runs one crawl to its end."""
+    """Runs one crawl to its end. `paused_seconds` returns for how long nobody may send anything."""
 
-    def __init__(self, sequencer: Sequencer, feeder: Feeder, committer: Committer, crew: Crew, workers: int) -> None:
+    def __init__(
+        self,
+        sequencer: Sequencer,
+        feeder: Feeder,
+        committer: Committer,
+        crew: Crew,
+        workers: int,
+        paused_seconds: Callable[[], float] = float,
+    ) -> None:
         self._sequencer = sequencer
         self._feeder = feeder
         self._committer = committer
         self._crew = crew
         self._workers = workers
+        self._paused_seconds = paused_seconds
         self._signals = 0
         self._sequence: asyncio.Task[str | None] | None = None
 
     async def run(self, seconds_max: float | None) -> Ending:
         """Crawl until all is done or something stops it; on return every page that was applied is durable.
 
-        `seconds_max` drains after so many seconds. Raises what ended the crawl: a `CrawlerError`, or a bug.
+        `seconds_max` drains after so many seconds, those not counted in which all sources are paused. Raises what ended
+        the crawl: a `CrawlerError`, or a bug.
         """
-        loop = asyncio.get_running_loop()
+        loop, timer = asyncio.get_running_loop(), list[asyncio.Task[None]]()
         commits = asyncio.create_task(self._committer.run(), name="committer")
         crew = [asyncio.create_task(self._crew.work(), name=f"worker {n}") for n in range(self._workers)]
         self._sequence = asyncio.create_task(self._sequencer.run(), name="sequencer")
         if seconds_max is not None:
-            loop.call_later(seconds_max, self.drain, f"max_seconds = {seconds_max:g} is reached")
+            timer.append(asyncio.create_task(self._time(seconds_max), name="timer"))
         try:
             with _signals(loop, self._signalled):
                 await asyncio.wait({self._sequence, commits}, return_when=asyncio.FIRST_COMPLETED)
                 await _cancel(crew)  # before the last commit, which settles what was sent
                 return await self._finish(self._sequence, commits)
         finally:
-            await _cancel([self._sequence, *crew])
+            await _cancel([self._sequence, *crew, *timer])
 
     def drain(self, reason: str) -> None:
         """Ask for nothing more, finish what is under way."""
         self._feeder.drain(reason, DRAIN_SECONDS)
         self._sequencer.stir()
+
+    async def _time(self, seconds_max: float) -> None:
+        left_seconds = seconds_max
+        while left_seconds > 0:
+            paused_seconds = self._paused_seconds()
+            step_seconds = paused_seconds or min(left_seconds, _STEP_SECONDS)
+            await asyncio.sleep(step_seconds)
+            left_seconds -= 0 if paused_seconds else step_seconds
+        self.drain(f"max_seconds = {seconds_max:g} is reached")
 
     async def _finish(self, sequence: asyncio.Task[str | None], commits: asyncio.Task[None]) -> Ending:
         if commits.done():

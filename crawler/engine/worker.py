@@ -26,9 +26,10 @@ PATIENCE_SECONDS = 15.0
 
 
 class Client(Protocol):
-    """What sends a request: waits for the rate, adds the credential, counts."""
+    """What sends a request: waits for the rate, adds the credential, counts those sent and those not answered yet."""
 
     requests: int
+    in_flight: int
 
     async def ask(self, request: Request) -> Response:
         """Send a request and return its answer, whatever its status. Raises `ProviderError`, or `Spent` unsent."""

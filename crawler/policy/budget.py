@@ -44,13 +44,14 @@ def advance(time: Time, reading: Reading) -> float:
     """Move the time to a reading and return it.
 
     Within one boot the clock that counts from it tells how much passed, asleep or awake. Over a boot only the date can
-    tell; one that went back tells nothing, and then nothing passed.
+    tell; one that went back tells nothing, and then no more passed than since the boot.
     """
     if time.last is not None:
         then = Reading(*time.last)
         same = reading.boot and reading.boot == then.boot
-        passed = reading.boot_seconds - then.boot_seconds if same else reading.epoch_seconds - then.epoch_seconds
-        time.seconds += max(0.0, passed)
+        since_boot = reading.boot_seconds if reading.boot else 0.0
+        dated = max(reading.epoch_seconds - then.epoch_seconds, since_boot)
+        time.seconds += max(0.0, reading.boot_seconds - then.boot_seconds if same else dated)
     time.last = (reading.epoch_seconds, reading.boot, reading.boot_seconds)
     return time.seconds
 

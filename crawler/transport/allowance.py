@@ -78,13 +78,16 @@ class Ticket:
 
 
 class DayBudget:
-    """At most `allowed` requests in any 24 hours, `ahead` of them booked at once; `what` names the limit."""
+    """At most `allowed` requests in any 24 hours; `what` names the limit.
 
-    def __init__(self, vault: Vault, allowed: int, ahead: int, what: str) -> None:
+    As many are booked at once as wait for one, so that a kill leaves no more in doubt than were about to be sent.
+    """
+
+    def __init__(self, vault: Vault, allowed: int, what: str) -> None:
         self._vault = vault
         self._allowed = allowed
-        self._ahead = ahead
         self._what = what
+        self._waiting = 0
         self._booked = 0
         self._name = 0.0
         self._booked_at = 0.0
@@ -103,17 +106,25 @@ class DayBudget:
 
     async def reserve(self) -> None:
         """Book more. Raises `Spent`, with the date when the day has room again."""
-        async with self._lock:
-            if self.take():
-                self.give_back()
-                return
+        self._waiting += 1
+        try:
+            async with self._lock:
+                await self._book()
+        finally:
+            self._waiting -= 1
+
+    async def _book(self) -> None:
+        if not self.take():
             await self._in_thread(self.close)
-            granted = await self._in_thread(lambda: self._vault.reserve(self._ahead, self._allowed))
+            waiting = self._waiting
+            granted = await self._in_thread(lambda: self._vault.reserve(waiting, self._allowed))
             if not granted.requests:
                 when = iso(granted.until_epoch_seconds)
                 message = f"{self._what} = {self._allowed} is reached: there is room for more from {when} on"
                 raise Spent(message, until_epoch_seconds=granted.until_epoch_seconds, of_source=True)
             self._booked, self._name, self._booked_at = granted.requests, granted.name, self._now()
+        else:
+            self.give_back()
 
     def close(self) -> None:
         """Give back what is booked and was not used."""

@@ -35,10 +35,11 @@ class Answer(Response, frozen=True):
 class Client:
     """Sends for one source, and interprets nothing but the 401.
 
-    `requests` counts every request that may have reached the service, for tokens too; each of them is in all `budgets`,
-    which may be set until the first. Without `credentials` requests go without a token. `quota` is told every answer
-    that is not a token's, and `epoch_seconds` is our clock for it. With `locks_paths` a 401 after a fresh token is an
-    answer like others, and a family of endpoints that gave one is not refreshed for again.
+    `requests` counts every request that may have reached the service, for tokens too, and `in_flight` those without an
+    answer; each is in all `budgets`, which may be set until the first. Without `credentials` requests go without
+    a token. `quota` is told every answer that is not a token's, and `epoch_seconds` is our clock for it. With
+    `locks_paths` a 401 after a fresh token is an answer like others, and a family of endpoints that gave one is not
+    refreshed for again.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Client:
         self._spent: Spent | None = None
         self._locks_paths = locks_paths
         self._locked: set[str] = set()
-        self.requests = 0
+        self.requests = self.in_flight = 0
 
     async def ask(self, request: Request) -> Answer:
         """Wait for the gate, send, and return the answer; after a 401 once more, with a fresh token.
@@ -156,6 +157,7 @@ class Client:
         self.requests += 1
         sent_at_seconds = self._gate.time()
         ticket.held = False
+        self.in_flight += 1
         try:
             response = await self._http.send(request, authorization=authorization)
         except Unreached:
@@ -163,6 +165,8 @@ class Client:
             ticket.held = True
             ticket.give_back()
             raise
+        finally:
+            self.in_flight -= 1
         if self._quota is not None and request.family != TOKEN_FAMILY:
             self._heed(self._quota.note(response, self._epoch_seconds()), sent_at_seconds)
         return Answer(response.status, response.headers, response.body, sent_at_seconds)

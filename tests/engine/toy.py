@@ -106,7 +106,7 @@ class ToyClient:
     """Answers from a world, each after a random number of turns of the loop; `trouble` may raise instead."""
 
     def __init__(self, world: World, seed: int, requests_max: int | None = None) -> None:
-        self.requests = 0
+        self.requests = self.in_flight = 0
         self.asked: list[str] = []
         self.trouble: Callable[[str, int], None] = lambda _url, _times: None
         self._times: dict[str, int] = {}
