@@ -34,7 +34,7 @@ def encode(grammar: Grammar, node: int, count: int, row: int, item: int) -> str:
     """Return the cursor of a row of a node's list with `count` rows; `item` is the id in that row."""
     if grammar == "offset":
         return str(row + 1)
-    milliseconds = _row_time(node, count, row)
+    milliseconds = row_time(node, count, row)
     if grammar == "milliseconds":
         return str(milliseconds)
     if grammar == "microseconds":
@@ -73,7 +73,8 @@ def _dated(grammar: Grammar, cursor: str) -> int:
     return (datetime.fromisoformat(parts[0]) - _EPOCH) // timedelta(milliseconds=1)
 
 
-def _row_time(node: int, count: int, row: int) -> int:
+def row_time(node: int, count: int, row: int) -> int:
+    """Return when a row of a node's list came to be, in milliseconds since 1970."""
     step = _step(count)
     return _END_MILLISECONDS - row * step - _jitter(node, row, step)
 

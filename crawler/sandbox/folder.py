@@ -105,6 +105,10 @@ class FolderWorld:
         """Return the ids of the owners; these worlds have no comments."""
         return self._owners[kind].take(nodes)
 
+    def commented(self, comments: Ids) -> Ids:  # noqa: ARG002 - see above
+        """Return the tracks that comments are on: there are no comments."""
+        return _NOTHING
+
     def _uploaders(self) -> Ids:
         users = self._present["user"].nonzero()[0]
         tracks = np.arange(len(self._present["track"]))
@@ -124,6 +128,7 @@ class FolderWorld:
             ("user", "likes/tracks"): likes,
             ("track", "favoriters"): likes[:, ::-1],
             ("playlist", "tracks"): members,
+            ("track", "playlists"): members[:, ::-1],
             ("user", "related"): related,
         }
         for kind, owners in self._owners.items():

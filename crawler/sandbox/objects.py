@@ -104,28 +104,28 @@ class Objects:
 
     def users(self, ids: Ids) -> bytes:
         """Full users, with the right counts."""
-        mixed = _mixed(ids)
+        mixed = mixed_of(ids)
         counts = _shown_user_counts(self._world.counts("user", ids))
-        return _joined(self._full_user.fill(Values(mixed >> 28, {"user": ids}, _dates(mixed), counts)))
+        return _joined(self._full_user.fill(Values(mixed >> 28, {"user": ids}, dates_of(mixed), counts)))
 
     def tracks(self, ids: Ids) -> bytes:
         """Full tracks, with a user whose counts are zeros."""
         owners, counts = self._world.owners("track", ids), self._world.counts("track", ids)
-        mixed = _mixed(ids)
+        mixed = mixed_of(ids)
         plays = 40 * counts[:, 0] + (mixed & 0x7F)
         counts = np.column_stack((counts, 30_000 + (mixed >> 14), plays))
         numbers = {"track": ids, "user": owners}
         block = {"user": self._inner_users(owners)}
-        return _joined(self._track.fill(Values(mixed >> 30, numbers, _dates(mixed), counts, block)))
+        return _joined(self._track.fill(Values(mixed >> 30, numbers, dates_of(mixed), counts, block)))
 
     def playlists(self, ids: Ids, *, with_tracks: bool) -> bytes:
         """Playlists, with all their tracks or without the key `tracks`."""
         owners, counts = self._world.owners("playlist", ids), self._world.counts("playlist", ids)
-        mixed = _mixed(ids)
+        mixed = mixed_of(ids)
         shown = np.column_stack((counts, mixed >> 10))
         numbers = {"playlist": ids, "user": owners}
         block = {"user": self._inner_users(owners)}
-        lines = self._playlist.fill(Values(np.zeros_like(ids), numbers, _dates(mixed), shown, block))
+        lines = self._playlist.fill(Values(np.zeros_like(ids), numbers, dates_of(mixed), shown, block))
         if not with_tracks:
             return b",".join(line.tobytes() + b"}" for line in lines)
         return b",".join(
@@ -137,9 +137,9 @@ class Objects:
     def comments(self, ids: Ids, track: int) -> bytes:
         """Comments on a track, each with a small user."""
         owners = self._world.owners("comment", ids)
-        mixed = _mixed(ids)
+        mixed = mixed_of(ids)
         numbers = {"comment": ids, "user": owners, "track": np.full_like(ids, track)}
-        dates = {"created": _dates(mixed)["created"], "modified": _dates(_mixed(owners))["modified"]}
+        dates = {"created": dates_of(mixed)["created"], "modified": dates_of(mixed_of(owners))["modified"]}
         return _joined(self._comment.fill(Values(np.zeros_like(ids), numbers, dates, (mixed >> 15)[:, None])))
 
     def web_profiles(self, user: int) -> bytes:
@@ -148,8 +148,8 @@ class Objects:
         return b"[%b]" % b",".join(_web_profile(user, place) for place in range(number))
 
     def _inner_users(self, ids: Ids) -> Bytes:
-        mixed = _mixed(ids)
-        return self._inner_user.fill(Values(mixed >> 28, {"user": ids}, _dates(mixed)))
+        mixed = mixed_of(ids)
+        return self._inner_user.fill(Values(mixed >> 28, {"user": ids}, dates_of(mixed)))
 
 
 def _shown_user_counts(counts: Ids) -> Ids:
@@ -158,13 +158,14 @@ def _shown_user_counts(counts: Ids) -> Ids:
     return counts[:, :6]
 
 
-def _mixed(ids: Ids) -> Ids:
+def mixed_of(ids: Ids) -> Ids:
     """Return 32 bits for each id, as if drawn; ids are below 2**32, so nothing overflows."""
     mixed = ids * 1_640_531_527 & 0xFFFFFFFF
     return (mixed ^ mixed >> 15) * 739_982_445 & 0xFFFFFFFF
 
 
-def _dates(mixed: Ids) -> dict[str, Ids]:
+def dates_of(mixed: Ids) -> dict[str, Ids]:
+    """Return when nodes were made and changed, as numbers of `layout.DATES`, from their mixed ids."""
     created = mixed >> 32 - DATE_COUNT.bit_length() + 1
     return {"created": created, "modified": created + ((DATE_COUNT - created) * (mixed & 0xFF) >> 8)}
 

@@ -18,7 +18,9 @@ import numpy as np
 from crawler.sandbox import cursors
 from crawler.sandbox.cursors import Grammar
 from crawler.sandbox.objects import Objects
+from crawler.sandbox.own import FEEDS, feed
 from crawler.sandbox.reply import JSON, TEXT, Call, Reply, Route
+from crawler.sandbox.searching import matching, onward
 from crawler.sandbox.tokens import Tokens
 from crawler.sandbox.world import Ids, World
 
@@ -88,22 +90,38 @@ class OfficialDialect:
         self._world = world
         self._tokens = tokens
         self._objects = Objects(world)
+        self._fixed = {
+            "/oauth/token": Route("token", self._token),
+            "/authorize": Route("authorize", tokens.authorize),
+            "/resolve": Route("resolve", self._guarded(self._resolve)),
+            **{path: Route("removed", self._guarded(lambda _: problem(405))) for path in _REMOVED},
+        }
 
     def route(self, call: Call) -> Route:
         """Return the route of a call; what asks for data needs a token first."""
-        if call.path == "/oauth/token":
-            return Route("token", self._token)
-        if call.path in _REMOVED:
-            return Route("removed", self._guarded(lambda _: problem(405)))
-        if call.path == "/resolve":
-            return Route("resolve", self._guarded(self._resolve))
+        fixed = self._fixed.get(call.path)
+        if fixed is not None:
+            return fixed
         if call.path == "/me" or call.path.startswith("/me/"):
-            # An application's token reads what is public; there is no "me" behind it (soundcloud/api issues 84, 378).
-            return Route("me", lambda _: Reply(401, ()))
+            return self._own_route(call)
         collection, *names = call.path.removeprefix("/").split("/", 2)
         if collection in KINDS:
             return self._data_route(collection, names)
         return Route("unknown", self._guarded(_missing))
+
+    def _own_route(self, call: Call) -> Route:
+        """Return the route of what a user sees of themself: their lists, and what only they have."""
+        family = call.path.removeprefix("/")
+        user = self._tokens.user_of(call.headers.get("authorization", ""))
+        if user is None:
+            # An application's token reads what is public; there is no "me" behind it (soundcloud/api issues 84, 378).
+            return Route(family, lambda _: Reply(401, ()))
+        if family == "me":
+            return Route(family, self._guarded(lambda _: Reply(200, _HEADERS, self._objects.users(np.array([user])))))
+        if family in FEEDS:
+            return Route(family, self._guarded(lambda asked: feed(self._world, self._objects, user, asked)))
+        route = self._list_route("users", str(user), family.removeprefix("me/"))
+        return Route(family if route.family != "unknown" else "unknown", route.answer)
 
     def _data_route(self, collection: str, names: list[str]) -> Route:
         kind = KINDS[collection]
@@ -154,7 +172,7 @@ class OfficialDialect:
         stop = min(start + limit, count)
         rows = self._world.rows(listing.kind, node, listing.relation, start, stop)
         body = self._items(listing.item, rows, node, shows_tracks=_shows_tracks(call, default=listing.shows_tracks))
-        if not (listing.enveloped or _is_linked(call)):
+        if not (listing.enveloped or is_linked(call)):
             return Reply(200, _HEADERS, b"[%b]" % body)
         if stop < count:
             cursor = cursors.encode(listing.grammar, node, count, stop - 1, int(rows[-1]))
@@ -166,39 +184,35 @@ class OfficialDialect:
     def _batch(self, call: Call, kind: str) -> Reply:
         names = call.query.get("urns") or call.query.get("ids")
         if not names:
-            raise Refusal(problem(400, "a search needs q, and the sandbox has no search: name urns"))
+            if not call.query.get("q"):
+                raise Refusal(problem(400, "a search needs q"))  # soundcloud/api issue 249
+            return self._search(call, kind)
         wanted = [node_number(kind, name) for name in names.split(",")]
         if len(wanted) > LARGEST_BATCH:
             raise Refusal(problem(400, f"at most {LARGEST_BATCH} urns"))
         found = [node for node in dict.fromkeys(wanted) if node is not None and self._world.exists(kind, node)]
         body = self._items(kind, np.array(found, dtype=np.int64), 0, shows_tracks=_shows_tracks(call, default=False))
-        shape = b'{"collection":[%b],"next_href":null}' if _is_linked(call) else b"[%b]"
+        shape = b'{"collection":[%b],"next_href":null}' if is_linked(call) else b"[%b]"
         return Reply(200, _HEADERS, shape % body)
 
+    def _search(self, call: Call, kind: str) -> Reply:
+        limit = page_limit(call.query)
+        rows = matching(self._world, self._objects, kind, call.query)
+        start = int(call.query.get("offset", "0"))
+        page: dict[str, object] = {"collection": rows[start : start + limit]}
+        if not is_linked(call):
+            return Reply(200, _HEADERS, json.dumps(page["collection"]).encode())
+        if start + limit < len(rows):
+            page["next_href"] = onward(call, start + limit, limit)
+        return Reply(200, _HEADERS, json.dumps(page).encode())
+
     def _resolve(self, call: Call) -> Reply:
-        found = self._find(call.query.get("url", ""))
+        found = find_place(self._world, call.query.get("url", ""))
         if found is None:
             return Reply(404, _HEADERS, b'{"errors":[{"error_message":"404 - Not Found"}]}')
         location = f"http://{_host(call)}/{found[0]}s/soundcloud:{found[0]}s:{found[1]}"
         body = json.dumps({"status": "302 - Found", "location": location}).encode()
         return Reply(302, (*_HEADERS, ("location", location)), body)
-
-    def _find(self, url: str) -> tuple[str, int] | None:
-        """Return the kind and id behind an address on soundcloud.com, None when it leads nowhere."""
-        try:
-            parts = urlsplit(url)
-        except ValueError:
-            return None
-        place = _PLACE.fullmatch(parts.path)
-        if parts.hostname not in ("soundcloud.com", "www.soundcloud.com", "m.soundcloud.com") or place is None:
-            return None
-        user = int(place[1])
-        if place[2] is None:
-            return ("user", user) if self._world.exists("user", user) else None
-        kind, item = ("playlist" if "/sets/" in parts.path else "track"), int(place[2])
-        if not self._world.exists(kind, item) or int(self._world.owners(kind, np.array([item]))[0]) != user:
-            return None
-        return kind, item
 
     def _node(self, kind: str, name: str) -> int:
         node = node_number(kind, name)
@@ -216,6 +230,24 @@ class OfficialDialect:
         if kind == "comment":
             return self._objects.comments(ids, parent)
         return self._objects.playlists(ids, with_tracks=shows_tracks)
+
+
+def find_place(world: World, url: str) -> tuple[str, int] | None:
+    """Return the kind and id behind an address on soundcloud.com, None when it leads nowhere."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    place = _PLACE.fullmatch(parts.path)
+    if parts.hostname not in ("soundcloud.com", "www.soundcloud.com", "m.soundcloud.com") or place is None:
+        return None
+    user = int(place[1])
+    if place[2] is None:
+        return ("user", user) if world.exists("user", user) else None
+    kind, item = ("playlist" if "/sets/" in parts.path else "track"), int(place[2])
+    if not world.exists(kind, item) or int(world.owners(kind, np.array([item]))[0]) != user:
+        return None
+    return kind, item
 
 
 def problem(status: int, message: str = "") -> Reply:
@@ -262,7 +294,8 @@ def first_row(call: Call, listing: Listing, node: int, count: int) -> int:
         raise Refusal(problem(400, str(error))) from None
 
 
-def _is_linked(call: Call) -> bool:
+def is_linked(call: Call) -> bool:
+    """Return whether a call asks for pages that link to each other."""
     return call.query.get("linked_partitioning", "false").lower() in ("true", "1", "")
 
 

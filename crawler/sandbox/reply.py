@@ -70,5 +70,7 @@ def read_query(query: str) -> dict[str, str]:
     if query:
         for pair in query.split("&"):
             name, _, value = pair.partition("=")
-            found[name] = unquote_plus(value) if "%" in value or "+" in value else value
+            found[unquote_plus(name) if "%" in name else name] = (
+                unquote_plus(value) if "%" in value or "+" in value else value
+            )
     return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 
-from crawler.sandbox import chartmetric, soundcharts
+from crawler.sandbox import chartmetric, legacy, soundcharts, web
 from crawler.sandbox.faults.book import Account
 from crawler.sandbox.faults.layer import FaultyDialect
 from crawler.sandbox.faults.plan import Plan
@@ -26,7 +27,7 @@ TOKEN_SECONDS = 3599
 
 
 class Sandbox:
-    """One world behind the official dialect.
+    """One world behind the official dialect, and behind the web's and the old one below their prefixes.
 
     `token_seconds` is how long a token is valid, `now` the clock for tokens and for the requests per second (seconds,
     never going back); tokens follow from `seed`. With `faults` (see `faults.plan.parse_faults`) it has a bad day and
@@ -46,13 +47,15 @@ class Sandbox:
         limits: Sequence[Rule] = (),
     ) -> None:
         self.world = world
-        self._tokens = Tokens(seed, token_seconds, now)
+        self._tokens = Tokens(seed, token_seconds, now, next(user for user in count() if world.exists("user", user)))
         self._tally = Tally(now)
         self._dialect: Dialect = OfficialDialect(world, self._tokens)
         self._faulty: FaultyDialect | None = None
         if faults is not None:
             self._dialect = self._faulty = FaultyDialect(self._dialect, world, faults, now, epoch)
         others: dict[str, Dialect] = {
+            web.PREFIX: web.WebDialect(world),
+            legacy.PREFIX: legacy.LegacyDialect(world),
             chartmetric.PREFIX: chartmetric.ChartmetricDialect(world, now, epoch),
             soundcharts.PREFIX: soundcharts.SoundchartsDialect(world, Tokens(seed, token_seconds, now)),
         }

@@ -55,10 +55,13 @@ _LISTS = {
     ("user", "reposts/tracks"): ("reposts/tracks", False),
     ("user", "reposts/playlists"): ("reposts/playlists", False),
     ("user", "related"): ("related users", False),
+    ("user", "comments"): ("comments", False),
     ("track", "favoriters"): ("likes/tracks", True),
     ("track", "reposters"): ("reposts/tracks", True),
     ("track", "comments"): ("comments", True),
     ("track", "related"): ("related tracks", False),
+    ("track", "playlists"): ("contents", True),
+    ("playlist", "likers"): ("likes/playlists", True),
     ("playlist", "reposters"): ("reposts/playlists", True),
     ("playlist", "tracks"): ("contents", False),
 }
@@ -200,6 +203,11 @@ class SyntheticWorld:
             ranks = self._held[kind].owners(nodes - self._bases[kind])
         return self._activity.backward(ranks) + 1
 
+    def commented(self, comments: Ids) -> Ids:
+        """Return the tracks that comments are on."""
+        ranks = self._weaves["comments"].edge_targets(comments - COMMENT_BASE)
+        return self._fame["track"].backward(ranks) + TRACK_BASE
+
     def _woven(self) -> dict[str, Weave]:
         users, famous = self._actives, self._famous
         limit = max(1, users.total // 4)
@@ -265,7 +273,10 @@ class SyntheticWorld:
     def _linked(self, name: str, rank: int, positions: Ids, *, inward: bool) -> Ids:
         weave = self._weaves[name]
         if name == "comments":
-            return weave.edges_at(rank, positions) + COMMENT_BASE
+            edges = weave.edges_at(rank, positions) if inward else weave.out_edges_at(rank, positions)
+            return edges + COMMENT_BASE
+        if inward and name == "contents":
+            return self._fame["playlist"].backward(weave.in_at(rank, positions)) + PLAYLIST_BASE
         if inward:
             ranks = weave.in_at(rank, positions)
             self._last_users = self._activity.backward(ranks) + 1, ranks

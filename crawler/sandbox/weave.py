@@ -117,6 +117,24 @@ class Weave:
         found: Ids = (turned + self._phase[a][b]) % self.targets.sizes[b] + self.targets.starts[b]
         return found
 
+    def out_edges_at(self, rank: int, positions: Ids) -> Ids:
+        """Return the numbers of the edges at some positions of a source's list."""
+        a, i = self.sources.locate_one(rank)
+        found: Ids = positions * int(self.sources.sizes[a]) + i + self._class_slots[a]
+        return found
+
+    def edge_targets(self, edges: Ids) -> Ids:
+        """Return the rank of the target of each edge."""
+        a = self._class_slots.searchsorted(edges, side="right") - 1
+        inside = edges - self._class_slots[a]
+        places = zip(a.tolist(), inside.tolist(), strict=True)
+        return np.array([self._target(source, slot) for source, slot in places], dtype=np.int64)
+
+    def _target(self, a: int, slot: int) -> int:
+        size = int(self.sources.sizes[a])
+        rank = int(self.sources.starts[a]) + slot % size
+        return int(self.out_at(rank, np.array([slot // size]))[0])
+
     def in_at(self, rank: int, positions: Ids) -> Ids:
         """Return the ranks of the sources at some positions of a target's list."""
         classes, slots = self._in_slots(rank, positions)

@@ -4,9 +4,12 @@ Kinds are "user", "track", "playlist" and "comment". A *list* is one relation of
 newest first, that never changes. Relations are named as in the official paths:
 
     user      followers, followings, tracks, playlists, likes/tracks, likes/playlists, reposts/tracks,
-              reposts/playlists, related
-    track     favoriters, reposters, related, comments
-    playlist  tracks, reposters
+              reposts/playlists, related, comments
+    track     favoriters, reposters, related, comments, playlists
+    playlist  tracks, reposters, likers
+
+A track's playlists are those that hold it; they, a playlist's likers and a user's comments are in no list of the
+official API.
 """
 
 from __future__ import annotations
@@ -61,4 +64,8 @@ class World(Protocol):
 
     def owners(self, kind: str, nodes: Ids) -> Ids:
         """Return the user who uploaded each track, made each playlist, or wrote each comment."""
+        ...
+
+    def commented(self, comments: Ids) -> Ids:
+        """Return the track that each comment is on."""
         ...
