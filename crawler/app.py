@@ -297,9 +297,9 @@ async def _close(plan: Plan, run: Run, ending: Ending, snapshot: Snapshot, log: 
 
 def _seed(run: Run, seeds: Sequence[Seed], config: Config) -> int:
     """Enter the seeds in their order, each under the first source that knows its kind; return how many are new."""
-    new = 0
+    new, ways = 0, registry.aliases()
     for (network, source), some in groupby(seeds, lambda seed: (seed.node.network, _source_of(seed, config))):
-        items = [Item(seed.kind, seed.id, seed.id, "full" if seed.kind == "url" else "id", None) for seed in some]
+        items = [Item(seed.kind, seed.id, seed.id, "full" if seed.kind in ways else "id", None) for seed in some]
         new += run.seed(items, network, source or config.crawl.sources[0])
     return new
 

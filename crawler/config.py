@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, defstruct
 
 from crawler.errors import ConfigError
 from crawler.mistakes import did_you_mean, place, plain, url_problems
+from crawler.model import Relation
 from crawler.providers import registry
 from crawler.providers.service import Auto, Positive, Seconds, Section
 
@@ -228,7 +229,13 @@ def differences(old: Config, new: Config) -> list[str]:
 
 def relations_of(config: Config) -> dict[str, list[registry.Sourced]]:
     """Return the listings to read by kind of node: those of the config, and those that are ways to ask for nodes."""
-    return registry.relations_of(config.crawl.sources, msgspec.structs.asdict(config.crawl.relations))
+    found = registry.relations_of(config.crawl.sources, msgspec.structs.asdict(config.crawl.relations))
+    served = {kind: [(name, _served(config, name, row)) for name, row in rows] for kind, rows in found.items()}
+    return {kind: [(name, row) for name, row in rows if row is not None] for kind, rows in served.items()}
+
+
+def _served(config: Config, source: str, relation: Relation) -> Relation | None:
+    return registry.service(source).serves(section_of(config, source), relation)
 
 
 def section_of(config: Config, source: str) -> Section:

@@ -16,6 +16,8 @@ from crawler.providers.charts import read_chart
 
 NETWORK = "soundcloud"
 KINDS = ("user", "track", "playlist")
+ME = "me"
+"""The user who consented (`crawler auth login`); their lists are read with their own tokens."""
 ID_MAX = 2**63 - 1
 
 _NUMBERED = re.compile(r"(?:soundcloud:)?(user|track|playlist)s?:([0-9]{1,40})")
@@ -56,6 +58,8 @@ def read_seeds(files: Iterable[Path], texts: Iterable[str]) -> list[Seed]:
 
 def parse(text: str, place: str) -> Seed:
     """Return the seed that a text means; `place` (file and line) stands in front of the sentence of a `ConfigError`."""
+    if text == ME:
+        return Seed(ME, ME, text)
     kind, number = _numbered(text)
     if kind:
         if int(number) > ID_MAX:

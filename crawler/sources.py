@@ -85,7 +85,7 @@ def pointed_at(config: Config, url: str) -> Config:
     """Return a configuration whose sources are all served by the sandbox at an address."""
     for name in config.crawl.sources:
         row = registry.service(name)
-        base = url + (row.sandbox or "")
+        base = url + (row.sandbox or "") + row.dialect_path(section_of(config, name))
         changes = {"base_url": base}
         if hasattr(section_of(config, name), "token_url"):
             changes["token_url"] = base + row.token_path

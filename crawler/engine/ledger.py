@@ -77,7 +77,7 @@ class Ledger:
         sightings = [
             sighting
             for item in items
-            for sighting in self.known.sight(network, [item], -1 if item.kind == "url" else 0, "seed")
+            for sighting in self.known.sight(network, [item], -1 if item.kind in self._kinds.unwritten else 0, "seed")
         ]
         self._record(entry, sightings, (network, source, observed_at))
         return entry

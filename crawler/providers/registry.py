@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from crawler.model import Relation
-from crawler.providers import chartmetric, soundcharts_service, soundcloud_service
+from crawler.providers import chartmetric, soundcharts_service, soundcloud_service, soundcloud_v2_service
 from crawler.providers.service import Service
 
 SERVICES: tuple[Service, ...] = (
     soundcloud_service.SERVICE,
+    soundcloud_v2_service.SERVICE,
     chartmetric.SERVICE,
     soundcharts_service.SERVICE,
 )

@@ -107,5 +107,9 @@ class Service(Struct, frozen=True, kw_only=True):
     polite_requests_per_second: float = 1.0
     sandbox: str | None = None
     token_path: str = "/oauth/token"  # noqa: S105 - a path
+    dialect_path: Callable[[Any], str] = lambda _section: ""
+    """What follows `sandbox` for the dialect that a section chooses."""
+    serves: Callable[[Any, Relation], Relation | None] = lambda _section, relation: relation
+    """Given a section and a row of `relations`, returns the row as the dialect in use has it, None if it has it not."""
     check: Callable[[Any, Keep], str | None] = lambda _section, _keep: None
     """Says what is wrong with a section that holds only allowed values, for example a consent that is not given."""

@@ -7,6 +7,7 @@ normal, soundcloud/api #55, #139), and a row that cannot be read is counted, nev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -17,11 +18,11 @@ from crawler.errors import BadPage, ConfigError
 from crawler.model import Id, Item, NodeId, Page, Relation, Request, Response, Task
 from crawler.providers.soundcloud_answers import RULES, Rule, failure, is_redirect, undecodable
 from crawler.providers.soundcloud_fields import Keep
-from crawler.providers.soundcloud_items import BUILDERS, identity_of
+from crawler.providers.soundcloud_items import BUILDERS, identity_of, origin_of
 from crawler.providers.soundcloud_later import read_users
 from crawler.providers.soundcloud_links import cut_at, limit_of, name_of, next_page, place, read_id, urn
 from crawler.providers.soundcloud_objects import Answer, RawBody, Row, Unreadable, empty_data, shape
-from crawler.providers.soundcloud_relations import RELATIONS
+from crawler.providers.soundcloud_relations import OWN, RELATIONS
 
 LARGEST_PAGE = 200
 LARGEST_BATCH = 50
@@ -32,7 +33,7 @@ __all__ = ["LARGEST_BATCH", "LARGEST_PAGE", "Keep", "SoundCloud", "empty_data"]
 class Listing(NamedTuple):
     """A relation prepared for requests: what stands before and after the id, and the parameters to insist on.
 
-    `limit` is how many rows a page is asked for.
+    `limit` is how many rows a page is asked for; `own_path` is the path of the same list of the user who consented.
     """
 
     relation: Relation
@@ -41,6 +42,8 @@ class Listing(NamedTuple):
     own: dict[str, str]
     family: str
     limit: int
+    is_named: bool
+    own_path: str | None
 
 
 class SoundCloud:
@@ -58,9 +61,14 @@ class SoundCloud:
         self._prefix = urlsplit(self._base).path
         self._origin = self._base.removesuffix(self._prefix)
         self._keep: Keep = keep
+        self._own_id: Id | None = None
         self._listings = {(row.kind, row.name): _listing(row, page_limit) for row in self.relations}
         self._counts = {row.name: row.count for row in self.relations if row.kind == "user" and row.count}
         self._profiles = {row.kind: row for row in self.relations if row.name == "profile"}
+
+    def act_for(self, user: Id) -> None:
+        """Ask for this user's lists below /me: with their own consent they hold what is private too."""
+        self._own_id = user
 
     def request(self, task: Task) -> Request:
         """Return the request for a task's page; it never holds a credential."""
@@ -70,6 +78,10 @@ class SoundCloud:
         own = listing.own if task.limit is None else {**listing.own, "limit": f"limit={task.limit}"}
         if task.cursor is None:
             path = listing.before + self._name_in_url(task.node) + listing.after
+            if not listing.is_named:
+                path = listing.before
+            elif self._own_id == task.node.id and listing.own_path and task.node.kind == "user":
+                path = listing.own_path
             url = self._base + _with_parameters(path, list(own.values()))
         else:
             cursor = task.cursor if task.limit is None else cut_at(task.cursor, task.limit)
@@ -129,6 +141,8 @@ class SoundCloud:
 
     def _list(self, task: Task, body: bytes) -> Page:
         relation = task.relation
+        if relation.to_kind == "any":
+            return self._activities(task, body)
         kind = "comment" if relation.edge == "commented" else relation.to_kind
         form = shape(kind, self._keep)
         answer = read_users(body, form) if kind == "user" else form.read_page(body)
@@ -140,6 +154,16 @@ class SoundCloud:
             items = _asked_for(task.node, items)
         page = Page(items, unread=len(answer.rows) - len(items), doubt=answer.doubt)
         return self._paged(task, page, answer)
+
+    def _activities(self, task: Task, body: bytes) -> Page:
+        """Read a dashboard: each row has the thing that it is about as its `origin`, and gives a node and no edge."""
+        answer = msgspec.json.decode(body)
+        served = answer.get("collection") if isinstance(answer, dict) else None
+        if not isinstance(served, list):
+            raise Unreadable("the body is no envelope")
+        items = [item for row in served if (item := origin_of(row, self._keep)) is not None]
+        page = Page(items, unread=len(served) - len(items))
+        return self._paged(task, page, Answer([], answer.get("next_href"), None))
 
     def _paged(self, task: Task, page: Page, answer: Answer) -> Page:
         """Complete a page with where its list goes on; leave the node itself out of its relatives."""
@@ -175,7 +199,15 @@ class SoundCloud:
         if node.kind in {"tracks", "users"}:
             kind = node.kind.removesuffix("s")
             return ",".join(quote(urn(kind, name), safe=":") for name in str(node.id).split(","))
+        if node.kind == "search":
+            return str(node.id)  # a query: see `search_id`
         return quote(str(node.id), safe="" if node.kind == "url" else ":")
+
+
+def search_id(text: str, filters: Mapping[str, str]) -> str:
+    """Return the id of a search: its words and filters as they stand in a query, behind `q=`."""
+    pairs = [f"{name}={quote(value, safe=',')}" for name, value in filters.items()]
+    return "&".join((quote(text, safe=""), *pairs))
 
 
 def is_batch(relation: Relation) -> bool:
@@ -219,7 +251,8 @@ def _listing(relation: Relation, page_limit: int) -> Listing:
         own |= {"limit": f"limit={limit}", "linked_partitioning": "linked_partitioning=true"}
     before, _, after = (f"{path}?{template}" if template else path).partition("{}")
     family = "/".join(part for part in path.split("/") if part and part != "{}")
-    return Listing(relation, before, after, own, family, limit)
+    own_path = f"/me{after}" if relation.kind == "user" and relation.name in OWN else None
+    return Listing(relation, before, after, own, family, limit, "{}" in relation.path, own_path)
 
 
 def _with_parameters(path: str, parameters: list[str]) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 
 from crawler.model import Body, Id, Item
 from crawler.providers.dates import iso_utc
+from crawler.providers.soundcloud_fields import Keep
 from crawler.providers.soundcloud_links import read_id
-from crawler.providers.soundcloud_objects import RawBody, Row
+from crawler.providers.soundcloud_objects import RawBody, Row, shape
 
 Builder = Callable[[Any, dict[str, Any] | None, bool], Item | None]
 """(row, the object as served when it is kept raw, whether the edge has the row's date) -> item."""
@@ -77,6 +78,21 @@ def _web_profile(row: Any, served: dict[str, Any] | None, _dated: bool) -> Item 
     if identity is None:
         identity = row.url or None
     return None if identity is None else Item("web_profile", identity, identity, "full", _body(row, served))
+
+
+def origin_of(activity: Any, keep: Keep) -> Item | None:  # noqa: ANN401 - any JSON
+    """Return what an activity is about: a track, a playlist, the author of a comment; None for other things."""
+    origin = activity.get("origin") if isinstance(activity, dict) else None
+    if not isinstance(origin, dict):
+        return None
+    if "kind" not in origin and isinstance(origin.get("track"), dict):
+        origin = {"kind": "track", **origin["track"]}  # a favoriting, of a small track
+    kind = str(origin.get("kind"))
+    row = shape(kind, keep).read(origin) if kind in {"track", "playlist", "comment", "user"} else None
+    item = None if row is None else BUILDERS[kind](row, origin if keep == "raw" else None, False)  # noqa: FBT003
+    if item is not None:
+        item.key = f"{item.kind}:{item.key}"
+    return item
 
 
 BUILDERS: dict[str, Builder] = {

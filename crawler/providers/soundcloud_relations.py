@@ -14,6 +14,14 @@ _ACCESS = "access=playable,preview,blocked"
 MOST_FOLLOWINGS = 2000
 """Nobody can follow more accounts (soundcloud/api issues 56, 479); a list that long may have been cut there."""
 
+OWN = frozenset({"followers", "followings", "likes_tracks", "likes_playlists", "tracks", "playlists", "profile"})
+"""The relations of a user that are also below /me."""
+ACTIVITIES = {
+    "activities": "/me/activities",
+    "activities_tracks": "/me/activities/tracks",
+    "activities_own": "/me/activities/all/own",
+}
+
 _BATCH = "linked_partitioning=true"
 
 
@@ -64,5 +72,13 @@ RELATIONS: tuple[Relation, ...] = (
     _row("tracks", "profile", "track", None, f"/tracks?urns={{}}&{_ACCESS}&{_BATCH}", paging="none"),
     _row("users", "profile", "user", None, f"/users?urns={{}}&{_BATCH}", paging="none"),
     _row("url", "resolve", "any", None, "/resolve?url={}", paging="none"),
+    # The user who consented: the id first, then what only they see. Their lists are asked for below /me.
+    _row("me", "resolve", "any", None, "/me", paging="none"),
+    _row("me", "feed", "track", None, f"/me/followings/tracks?{_ACCESS}", paging="offset"),
+    *(_row("me", name, "any", None, f"{path}?{_ACCESS}") for name, path in ACTIVITIES.items()),
+    # A search gives nodes, as seeds.
+    _row("search", "users", "user", None, "/users?q={}", paging="offset"),
+    _row("search", "tracks", "track", None, "/tracks?q={}", paging="offset"),
+    _row("search", "playlists", "playlist", None, "/playlists?q={}&show_tracks=false", paging="offset"),
 )
 """The table. A track's profile goes the way of the batches: `/tracks?urns=` serves the same object for one or fifty."""

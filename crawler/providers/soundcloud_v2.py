@@ -36,7 +36,8 @@ from crawler.providers.soundcloud_v2_relations import RELATIONS
 
 CHART_GENRE = "soundcloud:genres:"
 CHART_REGION = "soundcloud:regions:"
-_WRAPPED = frozenset({"likes", "likes_tracks", "likes_playlists", "reposts", "charted"})
+WORLD = "GLOBAL"
+_WRAPPED = frozenset({"likes", "track_likes", "playlist_likes", "reposts", "charted"})
 _NO_PROGRAMS = (
     Rule(range(401, 402), None, Refused, "the client id is not accepted"),
     Rule(range(403, 404), frozenset({"edge", "json"}), Refused, "the service keeps programs out"),
@@ -52,17 +53,16 @@ class SoundCloudV2(SoundCloud):
     rules = (*_NO_PROGRAMS, *RULES)
 
     def _name_in_url(self, node: NodeId) -> str:
-        """Return a node's id as the URL has it. Charts are named "top:techno" or "top:techno:DE"."""
+        """Return a node's id as the URL has it. Charts are named "top:techno" or "top:techno:DE", the latest ones."""
         if node.kind == "chart":
-            kind, _, rest = str(node.id).partition(":")
-            genre, _, region = rest.partition(":")
-            place = f"&region={quote(CHART_REGION + region, safe='')}" if region else ""
+            kind, genre, region, *_ = (*str(node.id).split(":"), "", "")
+            place = f"&region={quote(CHART_REGION + region, safe='')}" if region and region != WORLD else ""
             return f"kind={quote(kind)}&genre={quote(CHART_GENRE + genre, safe='')}{place}"
         if node.kind == "featured":
             return quote(str(node.id).replace(":", "/"))
         if node.kind == "tracks":
             return ",".join(str(read_id(name, "track")) for name in str(node.id).split(","))
-        return quote(str(node.id), safe="" if node.kind in {"url", "search"} else ":")
+        return super()._name_in_url(node)
 
     def _list(self, task: Task, body: bytes) -> Page:
         relation = task.relation

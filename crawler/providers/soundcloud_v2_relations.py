@@ -40,8 +40,8 @@ RELATIONS: tuple[Relation, ...] = (
     _inward("user", "followers", "user", "follows", "/users/{}/followers"),
     _row("user", "followings", "user", "follows", "/users/{}/followings", count="followings_count"),
     _row("user", "likes", "any", "likes", "/users/{}/likes"),
-    _row("user", "likes_tracks", "track", "likes", "/users/{}/track_likes"),
-    _row("user", "likes_playlists", "playlist", "likes", "/users/{}/playlist_likes"),
+    _row("user", "track_likes", "track", "likes", "/users/{}/track_likes"),
+    _row("user", "playlist_likes", "playlist", "likes", "/users/{}/playlist_likes"),
     _row("user", "reposts", "any", "reposts", "/stream/users/{}/reposts?limit=50"),  # more than 50 get an error
     _row("user", "tracks", "track", "posted", "/users/{}/tracks", count="track_count"),
     _row("user", "top_tracks", "track", "top", "/users/{}/toptracks", "offset"),

@@ -267,7 +267,8 @@ def chosen(world: World, kind: str, node: int, relation: str) -> list[tuple[str,
         sets = world.rows(kind, node, "playlists", 0, world.count(kind, node, "playlists")).tolist()
         return [("playlist", one) for one in sets if is_album(one) == (relation == "albums")]
     if relation == "featured-profiles":
-        return [("user", one) for one in world.rows("user", node, "followings", 0, 2 if node % 5 else 0).tolist()]
+        few = min(2 if node % 5 else 0, world.count("user", node, "followings"))
+        return [("user", one) for one in world.rows("user", node, "followings", 0, few).tolist()]
     tracks = world.rows("user", node, "tracks", 0, world.count("user", node, "tracks")).tolist()
     top = sorted(tracks, key=lambda track: (-world.count("track", track, "favoriters"), track))[:10]
     if relation == "toptracks":

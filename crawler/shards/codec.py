@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from crawler.model import Certificate, Detail, Id, Item, NodeId, Record, Relation
 from crawler.shards.writer import Lines
 
 _json = msgspec.json.encode
+ANY_KIND = "any"
 _WITH_URN = frozenset({"user", "track", "playlist"})
 
 
@@ -32,9 +34,16 @@ def edge_lines(
 ) -> Lines:
     """Return one line per item: the edge that the listing's row means.
 
+    In a list of several kinds (`to_kind` "any") each item says its own; such edges run from the node to the item.
     `first_rank` is the place in the listing of the first item, counted from 0; `stamp` is (source, observed_at).
     """
     source, observed_at = stamp
+    if relation.to_kind == ANY_KIND:
+        rows = [
+            edge_lines(replace(relation, to_kind=item.kind), node, [item], rank, stamp).data
+            for rank, item in enumerate(items, first_rank)
+        ]
+        return Lines(b"".join(rows), len(rows))
     here = id_text(node.id)
     src_kind, dst_kind = (relation.to_kind, node.kind) if relation.inward else (node.kind, relation.to_kind)
     head = f'{{"type":"{relation.edge}","src_kind":"{src_kind}","src":'

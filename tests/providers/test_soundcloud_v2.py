@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from crawler.errors import BadPage, Gone, ProviderError, Refused, Throttled, Transient
 from crawler.model import NodeId, Page, Response, Task
-from crawler.providers.soundcloud import Keep
+from crawler.providers.soundcloud import Keep, search_id
 from crawler.providers.soundcloud_v2 import SoundCloudV2
 from crawler.providers.soundcloud_v2_relations import GENRES, SEARCHES
 
@@ -53,7 +53,7 @@ RECORDED: list[tuple[str, Task, dict[tuple[str, str], int]]] = [
     ("users_id_followings", task("user", "followings"), {("user", "full"): 58}),
     ("users_id_followings_single", task("user", "followings"), {("user", "full"): 1}),
     ("users_id_likes_tracks_page1", task("user", "likes"), {("track", "full"): 19}),
-    ("users_id_likes_tracks_page2", task("user", "likes_tracks"), {("track", "full"): 18}),
+    ("users_id_likes_tracks_page2", task("user", "track_likes"), {("track", "full"): 18}),
     ("users_id_tracks_page1", task("user", "tracks"), {("track", "full"): 20}),
     *((f"users_id_tracks_gappy_page{page:02}", task("user", "tracks"), {}) for page in range(1, 11)),
     (
@@ -161,7 +161,7 @@ REQUESTS: list[tuple[Task, str]] = [
     (task("playlist", "tracks"), "/playlists/42"),
     (task("tracks", "profile", "1,2"), "/tracks?ids=1,2"),
     (task("url", "resolve", "https://soundcloud.com/a/b"), "/resolve?url=https%3A%2F%2Fsoundcloud.com%2Fa%2Fb"),
-    (task("search", "everything", "a b&c"), "/search?q=a%20b%26c&limit=200&linked_partitioning=true"),
+    (task("search", "everything", search_id("a b&c", {})), "/search?q=a%20b%26c&limit=200&linked_partitioning=true"),
     (task("search", "albums", "a"), "/search/albums?q=a&limit=200&linked_partitioning=true"),
     (
         task("chart", "charted", "top:techno"),

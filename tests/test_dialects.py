@@ -1,0 +1,136 @@
+"""One world crawled in three dialects, through the command line and the real sandbox: the same graph."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crawler.cli import main
+from crawler.dataset.reader import records
+from crawler.sandbox import cursors
+from crawler.sandbox.serve import open_world
+from crawler.sandbox.web_objects import iso
+
+USERS = 30
+SEED = 3
+Edge = tuple[str, int, str, int]
+V1 = (
+    'sources = ["soundcloud"]\n[crawl.relations]\n'
+    'user = ["followers", "followings", "likes_tracks", "likes_playlists"]\n'
+    "track = []\nplaylist = []\n"
+)
+LEGACY = (
+    'sources = ["soundcloud"]\n[crawl.relations]\nuser = ["followers", "followings", "likes_tracks"]\n'
+    'track = ["favoriters"]\nplaylist = []\n[soundcloud]\ndialect = "legacy"\n'
+)
+V2 = (
+    'sources = ["soundcloud_v2"]\n[crawl.relations]\nuser = ["followers", "followings", "likes"]\ntrack = []\n'
+    "playlist = []\n[soundcloud_v2]\naccept_unofficial_terms = true\n"
+)
+BOTH = (
+    'sources = ["soundcloud", "soundcloud_v2"]\n[crawl.relations]\nuser = ["followers", "soundcloud_v2/likes"]\n'
+    "track = []\nplaylist = []\n[soundcloud_v2]\naccept_unofficial_terms = true\n"
+)
+
+
+def crawl(folder: Path, crawl_section: str, *arguments: str) -> int:
+    """Crawl a small world with some configuration; return the exit code."""
+    folder.mkdir()
+    config = folder / "config-used.toml"
+    config.write_text(f"[sandbox]\nenabled = true\nusers = {USERS}\nseed = {SEED}\n[crawl]\n{crawl_section}", "utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main(["crawl", str(folder / "run"), "--config", str(config), *arguments])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def edges(folder: Path, *types: str) -> set[Edge]:
+    """Return the edges of a run, each once."""
+    return {
+        (line["src_kind"], line["src"], line["dst_kind"], line["dst"])
+        for line in records(folder / "run", "edges")
+        if line["type"] in types
+    }
+
+
+def test_all_dialects_give_the_same_follows_and_likes(tmp_path: Path) -> None:
+    """Official, unofficial and old API give the same edges of one world; the unofficial one has the times of likes."""
+    for name, section in {"v1": V1, "v2": V2, "legacy": LEGACY}.items():
+        assert crawl(tmp_path / name, section, "--seed", "1") == 0
+    assert (
+        edges(tmp_path / "v1", "follows") == edges(tmp_path / "v2", "follows") == edges(tmp_path / "legacy", "follows")
+    )
+    liked = edges(tmp_path / "v1", "likes")
+    assert liked == edges(tmp_path / "v2", "likes")
+    assert edges(tmp_path / "legacy", "likes") == {edge for edge in liked if edge[2] == "track"}
+    world, times = open_world("synthetic", USERS, SEED), {}
+    for user in range(1, USERS + 1):
+        for kind in ("track", "playlist"):
+            count = world.count("user", user, f"likes/{kind}s")
+            for row, node in enumerate(world.rows("user", user, f"likes/{kind}s", 0, count).tolist()):
+                times[user, kind, node] = iso(cursors.row_time(user, count, row))
+    told = [line for line in records(tmp_path / "v2" / "run", "edges") if line["type"] == "likes"]
+    assert told
+    assert all(line["at"] == times[line["src"], line["dst_kind"], line["dst"]] for line in told)
+    assert {line["at"] for line in records(tmp_path / "v1" / "run", "edges") if line["type"] == "likes"} == {None}
+
+
+def test_two_dialects_in_one_run_share_their_nodes(tmp_path: Path) -> None:
+    """Followers from the official API and likes from the web's meet in the same users, each known once."""
+    assert crawl(tmp_path / "both", BOTH, "--seed", "1") == 0
+    lines = list(records(tmp_path / "both" / "run", "edges"))
+    assert {(line["type"], line["source"]) for line in lines} >= {("follows", "soundcloud"), ("likes", "soundcloud_v2")}
+    users = {line["id"] for line in records(tmp_path / "both" / "run", "nodes") if line["kind"] == "user"}
+    assert {line["src"] for line in lines if line["type"] == "likes"} <= users
+
+
+def test_everything_of_the_unofficial_document_is_crawled(tmp_path: Path) -> None:
+    """All relations of the web's API give records, from a chart and the discover page on, and stubs are described."""
+    section = (
+        'sources = ["soundcloud_v2"]\nhydrate = "undescribed"\nmax_depth = 2\n[crawl.relations]\nuser = ["profile", '
+        '"followers", "followings", "likes", "track_likes", "playlist_likes", "reposts", "tracks", "top_tracks", '
+        '"spotlight", "albums", "playlists_without_albums", "related", "featured_profiles", "web_profiles", '
+        '"comments"]\n'
+        'track = ["profile", "likers", "reposters", "related", "albums", "playlists_without_albums", "comments"]\n'
+        'playlist = ["profile", "tracks", "likers", "reposters"]\n[soundcloud_v2]\naccept_unofficial_terms = true\n'
+    )
+    seeds = ("chart:top:techno", "featured:top:all-music", "discover:mixed-selections", "1")
+    assert crawl(tmp_path / "all", section, *(part for seed in seeds for part in ("--seed", seed))) == 0
+    run = tmp_path / "all" / "run"
+    given = {(line["type"], line["src_kind"], line["dst_kind"], line["via"]) for line in records(run, "edges")}
+    assert {kind for kind, _, _, _ in given} == {
+        *("follows", "likes", "reposts", "posted", "top", "spotlights", "related", "features", "links", "commented"),
+        *("contains", "charted"),
+    }
+    assert {("charted", "chart", "track", "charted"), ("features", "featured", "track", "tracks")} <= given
+    assert ("features", "discover", "system_playlist", "selections") in given
+    assert ("contains", "system_playlist", "track", "tracks") in given
+    assert ("contains", "playlist", "track", "albums") in given
+    details = {line["id"]: line["detail"] for line in records(run, "nodes") if line["kind"] == "track"}
+    assert set(details.values()) == {"full"}
+    ends = {(line["kind"], line["relation"]): line["verdict"] for line in records(run, "lists")}
+    assert ends.pop(("featured", "tracks")) in {"looped", "capped"}  # its links go on for ever
+    assert set(ends.values()) == {"complete"}
+
+
+def test_the_unofficial_api_is_off_until_its_terms_are_accepted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without consent, or without a client id of one's own, nothing is opened and one sentence says why."""
+    assert crawl(tmp_path / "off", 'sources = ["soundcloud_v2"]\n', "--seed", "1") == 2
+    assert "accept_unofficial_terms = true" in capsys.readouterr().err
+    assert not (tmp_path / "off" / "run").exists()
+    monkeypatch.delenv("SOUNDCLOUD_V2_CLIENT_ID", raising=False)
+    assert "SOUNDCLOUD_V2_CLIENT_ID" not in os.environ
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[crawl]\nsources = ["soundcloud_v2"]\n[soundcloud_v2]\naccept_unofficial_terms = true\n[sandbox]\n'
+        "enabled = false\n",
+        "utf-8",
+    )
+    with pytest.raises(SystemExit) as ended:
+        main(["crawl", str(tmp_path / "run"), "--config", str(config), "--seed", "1"])
+    assert ended.value.code == 2
+    assert "SOUNDCLOUD_V2_CLIENT_ID" in capsys.readouterr().err
