@@ -41,6 +41,7 @@ from crawler.log import Log, open_log
 from crawler.model import Item, NodeId, Task
 from crawler.providers import chartmetric, registry
 from crawler.providers.soundcloud import empty_data
+from crawler.providers.soundcloud_items import claimed_followers
 from crawler.sandbox.child import embedded
 from crawler.sandbox.faults.plan import parse_faults
 from crawler.sandbox.limits import parse_limits
@@ -328,6 +329,8 @@ def _settings(config: Config) -> Settings:
         seconds_max=crawl.max_seconds,
         pages_per_list_max=crawl.max_pages_per_list,
         long_list_pages=crawl.long_list_pages,
+        strategy=crawl.strategy,
+        claim=claimed_followers,
         sets_bugs_aside=crawl.on_bug == "set_aside",
         hydrate=(NETWORK,) if crawl.hydrate == "undescribed" else (),
         compression=config.shards.compression,

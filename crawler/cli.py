@@ -28,7 +28,7 @@ EXIT_USAGE = 2
 EXIT_STOPPED = 3
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
-_LIMITS = ("max_depth", "max_nodes", "max_requests", "max_seconds", "max_pages_per_list", "workers")
+_LIMITS = ("max_depth", "max_nodes", "max_requests", "max_seconds", "max_pages_per_list", "workers", "strategy")
 _RUN = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -63,6 +63,11 @@ def cli() -> None:
 @click.option("--wait", "waits", is_flag=True, help="When a budget is used up that has a date, wait for it and go on.")
 @click.option("--workers", type=int, metavar="N", help="How many requests may be under way at once.")
 @click.option(
+    "--strategy",
+    type=click.Choice(["every_list", "followings_first"]),
+    help="followings_first reads a list of followers only where followings have not shown them all.",
+)
+@click.option(
     "--relations",
     multiple=True,
     metavar="KIND=A,B",
@@ -77,7 +82,7 @@ def crawl(
     files: Sequence[Path],
     relations: Sequence[str],
     waits: bool,
-    **limits: float | None,
+    **limits: float | str | None,
 ) -> NoReturn:
     """Crawl into the folder RUN: start there, or go on where an earlier start was stopped or killed.
 
@@ -352,7 +357,7 @@ def _bug(error: Exception) -> str:
     return f"a bug, in {where}: {type(error).__name__}: {error}; set CRAWLER_TRACEBACK=1 to see all of it"
 
 
-def _overrides(limits: Mapping[str, float | None], relations: Sequence[str]) -> dict[str, object]:
+def _overrides(limits: Mapping[str, float | str | None], relations: Sequence[str]) -> dict[str, object]:
     """Return flags as dotted keys of the configuration; those not given are left out."""
     overrides: dict[str, object] = {f"crawl.{name}": limits[name] for name in _LIMITS if limits[name] is not None}
     if limits["requests_per_day"] is not None:

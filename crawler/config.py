@@ -17,6 +17,7 @@ from msgspec import Meta, Struct, defstruct
 from crawler.errors import ConfigError
 from crawler.mistakes import did_you_mean, place, plain, url_problems
 from crawler.model import Relation
+from crawler.policy.order import Strategy
 from crawler.providers import registry
 from crawler.providers.service import Auto, Positive, Seconds, Section
 
@@ -65,7 +66,8 @@ class Crawl(_Section, frozen=True):
     `long_list_pages`: a list with more pages no longer holds deeper nodes back. `hydrate` "undescribed" asks for users
     and tracks of which only a mini object or an id is known when the crawl is otherwise done. `on_bug` says what
     happens when the crawler's own code fails three times on an answer: "stop" ends the crawl, "set_aside" keeps the
-    answer, gives that list up, and goes on.
+    answer, gives that list up, and goes on. `strategy` "followings_first" reads a user's followers only where the
+    followings of others have not shown as many as its row claims; see `crawler.engine.cover`.
     """
 
     sources: tuple[str, ...] = ("soundcloud",)
@@ -76,6 +78,7 @@ class Crawl(_Section, frozen=True):
     max_seconds: Seconds | None = None
     max_pages_per_list: Positive | None = None
     hydrate: Hydrate = "never"
+    strategy: Strategy = "every_list"
     on_bug: OnBug = "stop"
     long_list_pages: Positive = 64
     relations: Relations = Relations()
@@ -149,6 +152,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "crawl.sources": registry.names(),
     "crawl.hydrate": get_args(Hydrate),
     "crawl.on_bug": get_args(OnBug),
+    "crawl.strategy": get_args(Strategy),
     "shards.compression": get_args(Compression),
     "dataset.keep": get_args(Keep),
 }
@@ -160,6 +164,7 @@ _SECTION_SENTENCES: Mapping[str, str] = {
 _IDENTITY = (
     "crawl.sources",
     "crawl.hydrate",
+    "crawl.strategy",
     "sandbox.enabled",
     "sandbox.world",
     "sandbox.users",

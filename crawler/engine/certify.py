@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 
 from crawler.engine.flight import Ended
+from crawler.frontier.ids import IdSet
 from crawler.frontier.rows import Listing
 from crawler.model import Certificate, Id, Item, Page, Relation, Verdict
 from crawler.policy import verdict
@@ -202,6 +203,26 @@ def keys_of(listing: Listing, items: Sequence[Item]) -> list[Id]:
     if listing.progress.reading > 1 and listing.relation.edge == "commented":
         return [key_of(listing, item) for item in items]
     return [item.key for item in items]
+
+
+def unseen(listing: Listing, page: Page) -> list[Item]:
+    """Return the rows that this reading of the listing had not shown."""
+    items = page.items
+    keys = set(keys_of(listing, items))
+    if listing.keys or len(keys) < len(items):
+        items = _first_of_each(listing, items)
+    return items
+
+
+def _first_of_each(listing: Listing, items: Sequence[Item]) -> list[Item]:
+    seen, here = listing.keys or IdSet(), set[Id]()
+    first = []
+    for item in items:
+        key = key_of(listing, item)
+        if key not in here and key not in seen:
+            here.add(key)
+            first.append(item)
+    return first
 
 
 def digest(cursor: str) -> bytes:

@@ -44,8 +44,8 @@ class Feeder:
 
     def add_turn(self, listing: Listing) -> None:
         """Queue a listing that wants a further page, at its `due_step`."""
-        if order.holds_depth(listing.progress.pages, self._long_list_pages):
-            self.holding[listing.depth] += 1
+        if self._holds(listing):
+            self.holding[self._backlog.stage(listing)] += 1
         turn = (listing.due_step, listing.id, Flight(listing))
         heapq.heappush(self._turns, turn)
         heapq.heappush(self._undispatched, turn)
@@ -57,12 +57,12 @@ class Feeder:
     def take_turn(self) -> None:
         """Forget the head turn: it is being applied."""
         listing = heapq.heappop(self._turns)[2].listing
-        if order.holds_depth(listing.progress.pages, self._long_list_pages):
-            self.holding[listing.depth] -= 1
+        if self._holds(listing):
+            self.holding[self._backlog.stage(listing)] -= 1
 
-    def bars(self, depth: int) -> bool:
-        """Tell whether an unfinished listing of a smaller depth holds back the nodes of this one."""
-        return any(count and held < depth for held, count in self.holding.items())
+    def bars(self, stage: int) -> bool:
+        """Tell whether an unfinished listing of an earlier stage holds back those of this one."""
+        return any(count and held < stage for held, count in self.holding.items())
 
     def refill(self, step: int) -> None:
         """Dispatch pages in the order in which they will be wanted, as far as that can be foretold."""
@@ -82,8 +82,8 @@ class Feeder:
         self.outstanding += 1
         if self.drain_reason is not None:
             flight.land(Unsent(self.drain_reason))
-        elif self.known_empty(flight):
-            flight.land(Skipped())
+        elif (skipped := self.spared(flight)) is not None:
+            flight.land(skipped)
         else:
             self._airborne.add(flight)
             self.ready.put_nowait(flight)
@@ -123,10 +123,14 @@ class Feeder:
         self._uncommitted -= count
         self._committed.set()
 
-    def known_empty(self, flight: Flight) -> bool:
-        """Tell whether a trusted count says that the listing has no rows; such a listing costs no request."""
-        counts = self._backlog.counts.get(flight.listing.node)
-        return counts is not None and counts.get(flight.listing.relation.name) == 0
+    def spared(self, flight: Flight) -> Skipped | None:
+        """Return why a listing costs no request: by a trusted count it has no rows, or all were seen elsewhere."""
+        listing = flight.listing
+        counts = self._backlog.counts.get(listing.node)
+        if counts is not None and counts.get(listing.relation.name) == 0:
+            return Skipped()
+        covered = self._backlog.cover.covered(listing.node) if self._backlog.is_deferred(listing) else 0
+        return Skipped(covered) if covered else None
 
     def _next(self, step: int) -> Flight | None:
         while self._undispatched and self._undispatched[0][2].dispatched:
@@ -134,17 +138,28 @@ class Feeder:
         turn = self._undispatched[0] if self._undispatched else None
         if turn is not None and turn[0] <= step:
             return turn[2]
-        fresh = self._backlog.depth_ahead()
-        if turn is not None and (fresh is None or self.bars(fresh)):
-            return turn[2]
-        return self._next_fresh() or (turn[2] if turn is not None else None)
+        fresh = self._backlog.stage_ahead()
+        barred = fresh is None or self.bars(fresh)
+        # Whether a deferred list is worth a request is known only when nothing bars it.
+        if not barred or (turn is None and not self._backlog.deferring):
+            flight = self._next_fresh()
+            if flight is not None:
+                return flight
+        if self._backlog.turning and not any(self.holding.values()):
+            return None  # when what is under way is applied, fresh listings follow, and come before this turn
+        return turn[2] if turn is not None else None
 
     def _next_fresh(self) -> Flight | None:
         while (flight := self._backlog.look_ahead()) is not None:
-            if not self.known_empty(flight):
+            if self.spared(flight) is None:
                 return flight
             self.dispatch(flight)
         return None
+
+    def _holds(self, listing: Listing) -> bool:
+        """Tell whether the listing holds back later stages; one that spares others does, however long it is."""
+        long_list_pages = self._long_list_pages
+        return self._backlog.spares(listing) or order.holds_depth(listing.progress.pages, long_list_pages)
 
     def _give_up(self) -> None:
         for flight in self._airborne:

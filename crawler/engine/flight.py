@@ -57,7 +57,12 @@ class Unsent(Struct, frozen=True):
 
 
 class Skipped(Struct, frozen=True):
-    """The request was not worth sending: a trusted count says that the listing is empty."""
+    """The request was not worth sending: a trusted count says that the listing is empty.
+
+    Or, with `covered`, all of so many followers were seen in their own followings.
+    """
+
+    covered: int = 0
 
 
 Outcome = Landed | Ended | Postponed | Withheld | Unsent | Skipped

@@ -7,13 +7,14 @@ true.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from msgspec.structs import replace
 
 from crawler.engine import certify
+from crawler.engine.cover import Cover
 from crawler.engine.flight import Ended, Landed, Postponed
 from crawler.engine.kinds import PLAIN, Kinds
 from crawler.frontier import told
@@ -21,6 +22,7 @@ from crawler.frontier.ids import IdSet
 from crawler.frontier.known import RICHEST, Known, Sighting
 from crawler.frontier.rows import Listing, ListingPage, Position, Run
 from crawler.model import Detail, Id, Item, NodeId, Page, Record
+from crawler.policy import order
 from crawler.policy.verdict import Judgement, Look
 from crawler.shards import codec
 from crawler.shards.writer import Lines
@@ -65,6 +67,7 @@ class Ledger:
         self.known = known
         self.last_row = last_row
         self.unresolved: list[tuple[str, str]] = []
+        self.cover = Cover()
         self._last_listing = last_listing
         self._pages_max = pages_max
         self._empty_data = empty_data
@@ -80,6 +83,7 @@ class Ledger:
             for sighting in self.known.sight(network, [item], -1 if item.kind in self._kinds.unwritten else 0, "seed")
         ]
         self._record(entry, sightings, (network, source, observed_at))
+        self._append_runs(entry, self.cover.found(network, sightings, 0))
         return entry
 
     def batches(self, network: str, kind: str, texts: Sequence[str], position: Position) -> Entry:
@@ -97,7 +101,7 @@ class Ledger:
         self._retried(listing, landed.retries, entry)
         if progress.look is not None:
             return self._looked(listing, landed, entry)
-        items = _unseen(listing, page)
+        items = certify.unseen(listing, page)
         hidden_before, duplicates = progress.hidden, len(page.items) - len(items)
         new = self._tell(listing, page.records, landed.observed_at, entry) if page.records else 0
         if listing.relation.rows == "records":
@@ -118,11 +122,12 @@ class Ledger:
         entry.tally["hidden",] += progress.hidden - hidden_before
         return self._judged(listing, judged, landed.observed_at, entry)
 
-    def skip(self, listing: Listing, observed_at: str, entry: Entry) -> Entry:
-        """Certify a listing that a trusted count knows to be empty; it was never asked for."""
-        listing.progress.advertised = 0
+    def skip(self, listing: Listing, covered: int, observed_at: str, entry: Entry) -> Entry:
+        """Certify a listing that was never asked for: it is known to be empty, or all its rows were seen elsewhere."""
+        listing.progress.advertised = covered
         entry.tally["skipped",] += 1
-        return self.end(listing, Ended("complete", "known to be empty", observed_at, missing=0), entry)
+        reason = f"its {covered} followers were all seen in their own followings" if covered else "known to be empty"
+        return self.end(listing, Ended("complete", reason, observed_at, missing=0), entry)
 
     def end(self, listing: Listing, ended: Ended, entry: Entry) -> Entry:
         """Write the listing's certificate. A failed one keeps its place in the frontier, for the next start.
@@ -183,7 +188,7 @@ class Ledger:
             entry.tally["records", shard] += 1
         for name, values in keys.items():
             run = Run(told.NETWORK, name, listing.depth, listing.relation.name, RICHEST, fresh=True, ids=values)
-            self._append_run(entry, run)
+            self._append_runs(entry, [run])
         return sum(len(values) for values in keys.values())
 
     def _retried(self, listing: Listing, retries: int, entry: Entry) -> None:
@@ -221,7 +226,7 @@ class Ledger:
     def _looked(self, listing: Listing, landed: Landed, entry: Entry) -> Entry:
         """Enter the answer of a second look; its rows were served before, so only new ones count."""
         page, rows = landed.page, listing.progress.look == "rows"
-        items = _unseen(listing, page) if rows else []
+        items = certify.unseen(listing, page) if rows else []
         hidden = listing.progress.hidden
         cursor = certify.end_look(listing, page, len(items))
         entry.tally["hidden",] += listing.progress.hidden - hidden
@@ -243,6 +248,9 @@ class Ledger:
         progress.rank += len(new)
         via = "seed" if relation.name == "resolve" else relation.name
         self._discover(listing, items, via, (network, listing.source, observed_at), entry)
+        if relation.name == order.COVERING:
+            network = self._kinds.networks.get(relation.to_kind, network)
+            self._append_runs(entry, self.cover.shown(network, new, listing.depth))
 
     def _discover(
         self, listing: Listing, items: list[Item], via: str, stamp: tuple[str, str, str], entry: Entry
@@ -258,8 +266,9 @@ class Ledger:
         self._posted(listing, sightings, stamp, entry)
         for item in items:
             if item.counts is not None:
-                network = self._kinds.networks.get(item.kind, stamp[0])
-                entry.counts[NodeId(network, item.kind, item.id)] = dict(item.counts)
+                node = NodeId(self._kinds.networks.get(item.kind, stamp[0]), item.kind, item.id)
+                entry.counts[node] = dict(item.counts)
+                self._append_runs(entry, self.cover.told(node, item.counts.get(order.COVERED), depth))
 
     def _sight(
         self, items: Sequence[Item], depth: int, via: str, stamp: tuple[str, str, str], entry: Entry
@@ -274,6 +283,7 @@ class Ledger:
                 some = [item for item in items if self._kinds.networks.get(item.kind, stamp[0]) == network]
             sightings = self.known.sight(network, some, depth, via)
             self._record(entry, sightings, (network, *stamp[1:]))
+            self._append_runs(entry, self.cover.found(network, sightings, depth))
             found += sightings
         if self._kinds.named is not None and found:
             self._name(found, stamp, entry)
@@ -306,8 +316,7 @@ class Ledger:
         wanted: list[Id] = [int(text) if text.isdigit() else text for text in str(listing.node.id).split(",")]
         missing = [value for value in wanted if value not in described]
         runs = self.known.settle(listing.node.network, listing.node.kind[:-1], missing)
-        for run in runs:
-            self._append_run(entry, run)
+        self._append_runs(entry, runs)
 
     def _record(self, entry: Entry, sightings: list[Sighting], stamp: tuple[str, str, str]) -> None:
         for sighting in sightings:
@@ -325,12 +334,13 @@ class Ledger:
         for place, group in groupby(sightings, _place):
             kind, depth, via, detail, fresh = place
             ids = [sighting.item.id for sighting in group]
-            self._append_run(entry, Run(network, kind, depth, via, detail, fresh, ids))
+            self._append_runs(entry, [Run(network, kind, depth, via, detail, fresh, ids)])
 
-    def _append_run(self, entry: Entry, run: Run) -> None:
-        self.last_row += 1
-        run.row = self.last_row
-        entry.runs.append(run)
+    def _append_runs(self, entry: Entry, runs: Iterable[Run]) -> None:
+        for run in runs:
+            self.last_row += 1
+            run.row = self.last_row
+            entry.runs.append(run)
 
     def _remember(
         self, listing: Listing, items: list[Item], judged: Judgement | Look | None, cursor: str | None, entry: Entry
@@ -371,23 +381,3 @@ def snapshot(listing: Listing) -> Listing:
 def _place(sighting: Sighting) -> tuple[str, int, str, Detail, bool]:
     item, depth, via, fresh = sighting
     return item.kind, depth, via, item.detail, fresh
-
-
-def _unseen(listing: Listing, page: Page) -> list[Item]:
-    """Return the rows that this reading of the listing had not shown."""
-    items = page.items
-    keys = set(certify.keys_of(listing, items))
-    if listing.keys or len(keys) < len(items):
-        items = _first_of_each(listing, items)
-    return items
-
-
-def _first_of_each(listing: Listing, items: Sequence[Item]) -> list[Item]:
-    seen, here = listing.keys or IdSet(), set[Id]()
-    first = []
-    for item in items:
-        key = certify.key_of(listing, item)
-        if key not in here and key not in seen:
-            here.add(key)
-            first.append(item)
-    return first

@@ -15,6 +15,7 @@ from crawler.clock import Clock, iso
 from crawler.engine.backlog import Backlog, Sourced
 from crawler.engine.budget import RunBudget
 from crawler.engine.committer import Committer
+from crawler.engine.cover import NOTES, Claim, Cover
 from crawler.engine.feeder import Feeder, window_of
 from crawler.engine.kinds import PLAIN, Kinds
 from crawler.engine.ledger import Ledger
@@ -27,6 +28,8 @@ from crawler.frontier.replay import replay
 from crawler.frontier.rows import ShardRow
 from crawler.frontier.store import Frontier, Start
 from crawler.model import Item, Relation
+from crawler.policy import order
+from crawler.policy.order import Strategy
 from crawler.policy.retry import Decision
 from crawler.shards.files import Files
 from crawler.shards.recovery import recover
@@ -58,6 +61,8 @@ class Settings(Struct, frozen=True):
     pages_per_list_max: int | None = None
     long_list_pages: int = 64
     hydrate: tuple[str, ...] = ()
+    strategy: Strategy = "every_list"
+    claim: Claim = lambda _item: None
     sets_bugs_aside: bool = False
     compression: Compression = "zstd"
     shard_bytes_max: int = 128 << 20
@@ -204,9 +209,9 @@ class Run:
     async def _join(self, start: Start, writer: ShardWriter) -> None:
         settings = self._settings
         known = Known()
-        self.backlog = Backlog(
-            self.frontier, settings.relations, settings.depth_max, start.position, dict(start.counts)
-        )
+        relations, deferred = _ordered(settings)
+        cover = Cover(deferred, settings.claim, settings.depth_max)
+        self.backlog = Backlog(self.frontier, relations, settings.depth_max, start.position, dict(start.counts), cover)
         await self._replay(known, start)
         last_listing = int(start.totals.get("last_listing", 0))
         self.ledger = Ledger(
@@ -217,6 +222,7 @@ class Run:
             settings.empty_data,
             settings.kinds,
         )
+        self.ledger.cover = cover
         self._budget(start)
         self.feeder = Feeder(
             self.backlog, window_of(settings.workers), settings.long_list_pages, lambda: self.budget.left
@@ -253,7 +259,7 @@ class Run:
         """Rebuild what is known from the log."""
         row = 0
         while rows := await self.frontier.log(row + 1, _REPLAY_ROWS):
-            replay(known, rows)
+            replay(known, [row for row in rows if not row.kind.endswith(NOTES)])
             self.backlog.replayed(rows, start.position)
             row = rows[-1].row
             del rows  # or two chunks of many megabytes would be there at once
@@ -261,6 +267,17 @@ class Run:
     def _landed(self, pages: int, row: int) -> None:
         self.feeder.landed(pages)
         self.backlog.committed(row)
+
+
+def _ordered(settings: Settings) -> tuple[dict[str, list[Sourced]], list[str]]:
+    """Return the relations in the order in which a strategy reads them, and the kinds whose last one is deferred."""
+    relations, deferred = {kind: list(some) for kind, some in settings.relations.items()}, []
+    for kind, some in relations.items() if settings.strategy == "followings_first" else ():
+        names = [relation.name for _, relation in some]
+        if (ordered := order.followings_first(names)) is not None:
+            some.sort(key=lambda sourced: ordered.index(sourced[1].name))
+            deferred.append(kind)
+    return relations, deferred
 
 
 def _shard(row: ShardRow) -> Shard:

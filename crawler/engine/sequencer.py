@@ -46,12 +46,14 @@ class Sequencer:
         self._clock = clock
         self._rules = rules
         self.position = Position()
+        self._level_row = 0
         self._hydrated = False
         self._stirred = asyncio.Event()
 
     def begin(self, position: Position, listings: list[Listing], nodes: int) -> None:
         """Start from a committed state: open listings take their turns, waiting ones wait, parked ones try again."""
         self.position = position
+        self._level_row = position.level_row
         self.nodes = nodes
         for listing in listings:
             if listing.state == "open":
@@ -62,7 +64,10 @@ class Sequencer:
             heapq.heappush(self.waiting, (listing.not_before or 0.0, listing.id, listing))
 
     def enter(self, entry: Entry) -> None:
-        """Take in an entry that is no page: seeds, batches."""
+        """Take in an entry, also one that is no page: seeds, batches."""
+        if entry.position.level_row != self._level_row:
+            entry.tally["level_row",] += entry.position.level_row - self._level_row
+            self._level_row = entry.position.level_row
         self._backlog.logged(entry.runs)
         self._committer.submit(entry)
         self.nodes += sum(number for path, number in entry.tally.items() if path[0] == "nodes")
@@ -110,7 +115,9 @@ class Sequencer:
         if turn is not None and turn.listing.due_step <= step:
             return turn
         fresh = await self._backlog.head()
-        allowed = fresh is not None and not self._feeder.bars(fresh.listing.depth)
+        if self._backlog.turned is not None:
+            self.position, self._backlog.turned = self._backlog.turned._replace(step=step), None
+        allowed = fresh is not None and not self._feeder.bars(self._backlog.stage(fresh.listing))
         choice = order.choose(step, due_step, fresh=allowed)
         return turn if choice == "turn" else fresh if choice == "fresh" else None
 
@@ -144,6 +151,8 @@ class Sequencer:
 
     def _ripen(self, listing: Listing, flight: Flight, entry: Entry) -> None:
         """Give a fresh listing its advertised length, and forget a node's counts with its last listing."""
+        if self._backlog.is_deferred(listing):
+            self._backlog.cover.forget(listing.node)
         counts: Mapping[str, int] | None = self._backlog.counts.get(listing.node)
         if counts is None:
             return
@@ -167,7 +176,10 @@ class Sequencer:
         elif isinstance(outcome, Withheld):
             self._ledger.withhold(listing, entry)
         else:
-            self._ledger.skip(listing, iso(self._clock.now()), entry)
+            self._ledger.skip(listing, outcome.covered if isinstance(outcome, Skipped) else 0, self._now(), entry)
+
+    def _now(self) -> str:
+        return iso(self._clock.now())
 
     def _wake(self) -> None:
         """Give a turn to the listings whose date has come."""

@@ -18,13 +18,15 @@ class Position(NamedTuple):
     """The next fresh listing: the `log_index`-th node of row `log_row`, under relation `relation_index`.
 
     A row is read relation by relation, so that whatever a node's profile tells can spare its other listings. `step`
-    counts the pages applied so far.
+    counts the pages applied so far. `level_row`, 0 unless some relations are deferred, is the last row of which all
+    others have been read: the position is at or before it exactly while the deferred ones are being read.
     """
 
     log_row: int = 1
     relation_index: int = 0
     log_index: int = 0
     step: int = 0
+    level_row: int = 0
 
 
 class Run(Struct):

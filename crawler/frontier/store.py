@@ -101,13 +101,15 @@ class Frontier:
         last_row = await self._read("SELECT coalesce(max(row), 0) FROM log")
         counts = await self._rows("counts")
         totals = await self._rows("totals")
+        where = Position(*position[0][1:]) if position else Position()
+        decoded = msgspec.json.decode(totals[0][1]) if totals else {}
         return Start(
-            position=Position(*position[0][1:]) if position else Position(),
+            position=where._replace(level_row=decoded.get("level_row", 0)),
             last_row=last_row[0][0],
             listings=await self._listings(relations),
             counts={NodeId(network, kind, node): msgspec.json.decode(body) for network, kind, node, body in counts},
             shards=await self.shards(),
-            totals=msgspec.json.decode(totals[0][1]) if totals else {},
+            totals=decoded,
         )
 
     async def shards(self) -> list[ShardRow]:
@@ -136,7 +138,7 @@ class Frontier:
                 ("INSERT OR REPLACE INTO counts VALUES (?, ?, ?, ?, ?)", _count_values(change)),
                 ("DELETE FROM counts WHERE network = ? AND kind = ? AND node = ?", [tuple(n) for n in change.settled]),
                 (_UPSERT_SHARD, [_shard_values(shard) for shard in change.shards]),
-                ("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?)", [checked((1, *change.position))]),
+                ("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?, ?)", [checked((1, *change.position[:4]))]),
                 ("INSERT OR REPLACE INTO totals VALUES (?, ?, ?)", [checked((1, change.totals.decode()))]),
             ]
         )

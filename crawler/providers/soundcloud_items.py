@@ -37,6 +37,15 @@ def _user(row: Any, served: dict[str, Any] | None, _dated: bool) -> Item | None:
     return None if identity is None else Item("user", identity, identity, "full", _body(row, served))
 
 
+def claimed_followers(item: Item) -> int | None:
+    """Return how many followers a user's row claims to have; None where it may be a false zero, or tells nothing."""
+    body: Any = item.body
+    claimed = (
+        body.served.get("followers_count") if isinstance(body, RawBody) else getattr(body, "followers_count", None)
+    )
+    return claimed if item.detail == "full" and isinstance(claimed, int) and claimed > 0 else None
+
+
 def _upload_of(kind: str) -> Builder:
     def build(row: Any, served: dict[str, Any] | None, dated: bool) -> Item | None:  # noqa: ANN401, FBT001
         identity = identity_of(row, kind)

@@ -31,16 +31,26 @@ class Whole:
 
     def data(self, place: int) -> bytes:
         """Return the `data` of the row at a place of the page. Raises nothing."""
-        if self._pieces is None:
-            page = _pieces.decode(self._body)
-            self._pieces = page if isinstance(page, list) else page.collection or []
-        piece = self._pieces[place]
+        piece = self._piece(place)
         try:
             row, _ = self._shape.read_object(piece)
         except (ValueError, RecursionError):  # a text that is no text, as half a surrogate
             row = None
         row = row or self._leniently(piece)
         return empty_data(self._shape.keep) if row is None else row.encode()
+
+    def followers_count(self, place: int) -> object:
+        """Return the number of followers that the row at a place of the page tells. Raises nothing."""
+        try:
+            return _claim.decode(self._piece(place)).followers_count
+        except (ValueError, RecursionError):
+            return None
+
+    def _piece(self, place: int) -> msgspec.Raw:
+        if self._pieces is None:
+            page = _pieces.decode(self._body)
+            self._pieces = page if isinstance(page, list) else page.collection or []
+        return self._pieces[place]
 
     def _leniently(self, piece: msgspec.Raw) -> Row | None:
         try:
@@ -65,6 +75,17 @@ class Later(Struct, gc=False, rename={"page": " page", "place": " place"}):
         """Return `data`."""
         return self.page.data(self.place) if self.page is not None else b"null"
 
+    @property
+    def followers_count(self) -> object:
+        """How many followers the row tells, for a crawl that may spare their list; None where it does not."""
+        return self.page.followers_count(self.place) if self.page is not None else None
+
+
+class Claim(Struct):
+    """The one count that is wanted before a user is described."""
+
+    followers_count: int | None = None
+
 
 class Envelope(Struct):
     """A page as it is served."""
@@ -80,6 +101,7 @@ class Pieces(Struct):
 
 
 _page = msgspec.json.Decoder(Envelope | list[Later | None])
+_claim = msgspec.json.Decoder(Claim)
 _pieces = msgspec.json.Decoder(Pieces | list[msgspec.Raw])
 
 

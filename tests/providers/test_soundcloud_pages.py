@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from crawler.errors import BadPage, Gone, Transient
-from crawler.model import NodeId, Page, Response, Task
+from crawler.model import Item, NodeId, Page, Response, Task
 from crawler.providers.soundcloud import Keep, SoundCloud
+from crawler.providers.soundcloud_items import claimed_followers
 
 JSON = {"content-type": "application/json; charset=utf-8"}
 USER = {
@@ -374,3 +375,18 @@ def test_resolve_of_nothing() -> None:
     """An address of nobody is a fact."""
     with pytest.raises(Gone):
         parse(task("url", "resolve", "x"), {"errors": [{"error_message": "404 - Not Found"}]}, status=404)
+
+
+@pytest.mark.parametrize("keep", ["graph", "profile", "raw"])
+def test_a_users_row_claims_its_followers_unless_the_number_may_be_a_false_zero(keep: Keep) -> None:
+    """At every level a positive count is a claim; a zero, a text, nothing, and any count of a nested user are none."""
+    told: tuple[dict[str, object], ...] = (
+        {"followers_count": 12},
+        {"followers_count": 0},
+        {"followers_count": "many"},
+        {"city": None},
+    )
+    rows = [{"kind": "user", "id": number, **tail} for number, tail in enumerate(told, 1)]
+    page = parse(task("user", "followings"), {"collection": rows, "next_href": None}, keep)
+    assert {item.id: claimed_followers(item) for item in page.items} == {1: 12, 2: None, 3: None, 4: None}
+    assert claimed_followers(Item("user", 1, 1, "mini", page.items[0].body)) is None
