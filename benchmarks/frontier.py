@@ -267,7 +267,7 @@ class Silent:
     """Answers at once, with nothing; `first_at` is when it was asked first."""
 
     def __init__(self) -> None:
-        self.requests = 0
+        self.requests = self.in_flight = 0
         self.first_at = 0.0
 
     async def ask(self, _request: Request) -> Response:

@@ -139,7 +139,7 @@ def start(folder: Path, spawned_at: float) -> None:
     class Silent:
         """Tells when it is asked, and answers nothing."""
 
-        requests = 0
+        requests = in_flight = 0
 
         async def ask(self, request: object) -> Any:  # noqa: ANN401 - never returns
             if not self.requests:

@@ -43,7 +43,7 @@ class Served:
     """Answers at once from pages that are there already."""
 
     def __init__(self, bodies: dict[str, bytes]) -> None:
-        self.requests = 0
+        self.requests = self.in_flight = 0
         self._bodies = bodies
 
     async def ask(self, request: Request) -> Response:
