@@ -43,8 +43,9 @@ KILLS_IN_A_CHAIN = 10
 NEVER = "never:1"
 NO_POINT = (None, NEVER)
 RANDOM_MOMENT = "a random moment"
-POINT_SECONDS_MAX = 5.0
-"""How long a process may live that dies at a point; one that never comes there is killed then."""
+POINT_SECONDS_MAX = 60.0
+HASTY_SECONDS_MAX = 5.0
+"""How long a process may live that dies at a point; where points are drawn, some are never reached, and it is hasty."""
 CONFIG = """
 [crawl]
 workers = {workers}
@@ -197,14 +198,21 @@ def undisturbed(folder: Path, where: Service) -> Records:
     return records(folder / "whole")[0]
 
 
-def chain(run: Path, where: Service, dooms: Iterable[str | None], chance: random.Random, report: Report) -> None:
+def chain(
+    run: Path,
+    where: Service,
+    dooms: Iterable[str | None],
+    chance: random.Random,
+    report: Report,
+    point_seconds_max: float = POINT_SECONDS_MAX,
+) -> None:
     """Start one crawl with each doom in turn, until it ends; then let it end. A doom without a point is a moment."""
     config, kills = where.config(run.with_suffix(".toml")), 0
     where.ask("new")
     for doom in dooms:
         process, place = begin(run, config, doom), str(doom).partition(":")[0]
         try:
-            process.wait(chance.uniform(0.3, 1.2) if doom in NO_POINT else POINT_SECONDS_MAX)
+            process.wait(chance.uniform(0.3, 1.2) if doom in NO_POINT else point_seconds_max)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             place = RANDOM_MOMENT
@@ -249,7 +257,7 @@ def main() -> None:
         while report.kills < arguments.kills and report.good:
             run = Path(folder) / f"chain-{report.chains}"
             kills_max = min(chance.randint(5, KILLS_IN_A_CHAIN), arguments.kills - report.kills)
-            chain(run, where, dooms(chance, kills_max), chance, report)
+            chain(run, where, dooms(chance, kills_max), chance, report, HASTY_SECONDS_MAX)
             report.take(run, truth)
             sys.stderr.write(f"{report.kills} kills, {'all well' if report.good else 'NOT WELL'}\n")
     figures = {**vars(report), "bound_per_kill": WINDOW + 1, "seed": seed, "records": sum(map(len, truth.values()))}

@@ -20,7 +20,18 @@ import pytest
 from crawler.errors import CrawlerError
 from crawler.frontier.state import read_state
 from tests.crash.child import POINTS
-from tests.crash.kills import Records, Report, Service, begin, chain, dooms, finish, service, undisturbed
+from tests.crash.kills import (
+    HASTY_SECONDS_MAX,
+    Records,
+    Report,
+    Service,
+    begin,
+    chain,
+    dooms,
+    finish,
+    service,
+    undisturbed,
+)
 
 USERS = 14
 PATIENCE_SECONDS = 30.0
@@ -107,7 +118,7 @@ def test_killed_again_and_again(where: Service, truth: Records, tmp_path: Path) 
     seed = int.from_bytes(os.urandom(4))
     chance, report = random.Random(seed), Report()
     for number in range(3):
-        chain(tmp_path / str(number), where, dooms(chance, 5), chance, report)
+        chain(tmp_path / str(number), where, dooms(chance, 5), chance, report, HASTY_SECONDS_MAX)
         report.take(tmp_path / str(number), truth)
     assert report.good, (seed, vars(report))
     assert report.kills >= 3
