@@ -5,7 +5,7 @@ RUN ?= runs/first
 BIN := .venv/bin
 SEEDS ?= 1
 
-.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates bench-frontier fuzz sim crash bench-durability bench-start budgets
+.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates bench-frontier bench-requests fuzz sim crash bench-durability bench-start budgets
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -55,6 +55,9 @@ bench-frontier: .venv/installed-test  ## pages a second, memory, commits and sta
 
 budgets: .venv/installed-test  ## ten thousand random schedules of budget, kill and clock jump
 	$(BIN)/python -m tests.simulation.schedules 10000
+
+bench-requests: .venv/installed-test  ## requests per new edge, beside a naive crawl's and an oracle's
+	$(BIN)/python benchmarks/requests.py
 
 bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
 	$(BIN)/python benchmarks/sandbox.py
