@@ -194,9 +194,8 @@ def main() -> None:
         print("| --- " * 6 + "|")
         for how, requests, lists, edges in found:
             asked = f"{lists:,}" if lists else ""
-            print(
-                f"| {how} | {requests:,} | {asked} | {edges:,} | {1000 * requests / edges:.1f} | {requests / naive:.2f} |"
-            )
+            rates = f"{1000 * requests / edges:.1f} | {requests / naive:.2f}"
+            print(f"| {how} | {requests:,} | {asked} | {edges:,} | {rates} |")
         print(flush=True)
 
 
