@@ -7,15 +7,18 @@ process is killed stays booked; what is left at an ordinary end is given back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+import threading
+from collections.abc import Sequence
+from typing import Protocol
 
 from crawler.clock import Clock, iso
 from crawler.errors import Spent
 from crawler.policy.budget import STALE_SECONDS
 from crawler.transport.vault import Vault
 
-_Result = TypeVar("_Result")
+_NEWS_SECONDS = 1.0
+"""A day that is spent stays spent for so long: of many that ask at once, one looks."""
+
 _USABLE_SECONDS = STALE_SECONDS / 2
 """A booking is used so long; a request that it paid for may wait as long again before it is sent."""
 
@@ -90,8 +93,10 @@ class DayBudget:
         self._waiting = 0
         self._booked = 0
         self._name = 0.0
-        self._booked_at = 0.0
+        self._booked_at = self._until_epoch_seconds = 0.0
+        self._refused_at = float("-inf")
         self._lock = asyncio.Lock()
+        self._guard = threading.RLock()
 
     def take(self) -> bool:
         """Take one of the requests that are booked; False when none is: `reserve`, then try again."""
@@ -114,27 +119,35 @@ class DayBudget:
             self._waiting -= 1
 
     async def _book(self) -> None:
-        if not self.take():
-            await self._in_thread(self.close)
-            waiting = self._waiting
-            granted = await self._in_thread(lambda: self._vault.reserve(waiting, self._allowed))
-            if not granted.requests:
-                when = iso(granted.until_epoch_seconds)
-                message = f"{self._what} = {self._allowed} is reached: there is room for more from {when} on"
-                raise Spent(message, until_epoch_seconds=granted.until_epoch_seconds, of_source=True)
-            self._booked, self._name, self._booked_at = granted.requests, granted.name, self._now()
-        else:
+        if self.take():
             self.give_back()
+            return
+        if not self._is_refused():
+            # Whoever is cancelled meanwhile leaves the booking to the others, or to `close`.
+            await asyncio.get_running_loop().run_in_executor(None, self._refill, self._waiting)
+        if self._is_refused():
+            until = self._until_epoch_seconds
+            message = f"{self._what} = {self._allowed} is reached: there is room for more from {iso(until)} on"
+            raise Spent(message, until_epoch_seconds=until, of_source=True)
+
+    def _is_refused(self) -> bool:
+        return self._now() - self._refused_at <= _NEWS_SECONDS
+
+    def _refill(self, requests: int) -> None:
+        with self._guard:
+            self.close()
+            granted = self._vault.reserve(requests, self._allowed)
+            self._booked, self._name, self._booked_at = granted.requests, granted.name, self._now()
+            self._until_epoch_seconds = granted.until_epoch_seconds
+            self._refused_at = float("-inf") if granted.requests else self._now()
 
     def close(self) -> None:
         """Give back what is booked and was not used."""
-        unused, self._booked = self._booked, 0
-        if unused:
-            self._vault.give_back(unused, self._name)
+        with self._guard:
+            unused, self._booked = self._booked, 0
+            if unused:
+                self._vault.give_back(unused, self._name)
 
     def _now(self) -> float:
         reading = self._vault.reading()
         return reading.boot_seconds if reading.boot else reading.epoch_seconds
-
-    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(None, work)

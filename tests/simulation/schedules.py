@@ -176,6 +176,7 @@ class Schedule:
                 disk.kill_at = int(10 ** chance.uniform(0, 2.5))
             else:
                 loop.call_later(10 ** chance.uniform(-2, 3), die)
+        loop.call_later(DAY_SECONDS, die)  # a list that failed waits for its date, and that may be far off after a jump
         for _ in range(chance.randrange(3)):
             loop.call_later(10 ** chance.uniform(-2, 4), self._jump)
         ending = None
