@@ -40,6 +40,7 @@ WORKERS = 8
 WINDOW = window_of(WORKERS)
 USERS = 60
 KILLS_IN_A_CHAIN = 10
+CREDENTIALS = {"CRASH_CLIENT_ID": "crash", "CRASH_CLIENT_SECRET": "crash"}
 NEVER = "never:1"
 NO_POINT = (None, NEVER)
 RANDOM_MOMENT = "a random moment"
@@ -111,7 +112,7 @@ def begin(run: Path, config: Path, doom: str | None = NEVER) -> subprocess.Popen
     return subprocess.Popen(
         [sys.executable, "-m", *module, "crawl", str(run), "--config", str(config), "--seed", "1"],
         cwd=ROOT,
-        env={**os.environ, "CRASH_CLIENT_ID": "crash", "CRASH_CLIENT_SECRET": "crash"},
+        env={**os.environ, **CREDENTIALS, "XDG_STATE_HOME": str(config.parent / "state")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
