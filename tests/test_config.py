@@ -65,7 +65,7 @@ def test_what_is_written_is_read_back(overrides: dict[str, Any]) -> None:
         ("[crawl]\nsources = []", "sources in [crawl] must name at least one source"),
         (
             '[crawl.relations]\nuser = ["fans"]',
-            'user in [crawl.relations] does not know "fans"; known: "profile", "comments", "followers"',
+            'user in [crawl.relations] does not know "fans"; known: "profile", "comments_written", "followers"',
         ),
         ('[crawl.relations]\nuser = ["related", "related"]', "user in [crawl.relations] names the same thing twice"),
         ('[crawl.relations]\ntrack = ["reposter"]', 'does not know "reposter"; did you mean "reposters"?'),

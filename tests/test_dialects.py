@@ -92,7 +92,7 @@ def test_everything_of_the_unofficial_document_is_crawled(tmp_path: Path) -> Non
         'sources = ["soundcloud_v2"]\nhydrate = "undescribed"\nmax_depth = 2\n[crawl.relations]\nuser = ["profile", '
         '"followers", "followings", "likes", "track_likes", "playlist_likes", "reposts", "tracks", "top_tracks", '
         '"spotlight", "albums", "playlists_without_albums", "related", "featured_profiles", "web_profiles", '
-        '"comments"]\n'
+        '"comments_written"]\n'
         'track = ["profile", "likers", "reposters", "related", "albums", "playlists_without_albums", "comments"]\n'
         'playlist = ["profile", "tracks", "likers", "reposters"]\n[soundcloud_v2]\naccept_unofficial_terms = true\n'
     )

@@ -27,7 +27,7 @@ RELATIONS: tuple[Relation, ...] = (
     Relation("user", "likes_tracks", "track", "likes", "/users/{}/favorites", "offset"),
     Relation("user", "tracks", "track", "posted", "/users/{}/tracks", "offset", count="track_count"),
     Relation("user", "playlists", "playlist", "posted", "/users/{}/playlists", "offset", count="playlist_count"),
-    Relation("user", "comments", "track", "commented", "/users/{}/comments", "offset"),
+    Relation("user", "comments_written", "track", "commented", "/users/{}/comments", "offset"),
     Relation("user", "web_profiles", "web_profile", "links", "/users/{}/web-profiles", "none"),
     Relation("user", "profile", "user", None, "/users/{}", "none"),
     Relation("track", "favoriters", "user", "likes", "/tracks/{}/favoriters", "offset", inward=True),
@@ -61,7 +61,7 @@ class SoundCloudLegacy(SoundCloud):
         relation = task.relation
         if (relation.kind, relation.name) == ("playlist", "tracks"):
             return self._inside(task, body)
-        if (relation.kind, relation.name) == ("user", "comments"):
+        if (relation.kind, relation.name) == ("user", "comments_written"):
             return self._commented(task, body)
         return super()._list(task, body)
 

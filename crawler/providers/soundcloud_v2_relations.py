@@ -51,7 +51,7 @@ RELATIONS: tuple[Relation, ...] = (
     _row("user", "related", "user", "related", "/users/{}/relatedartists", "offset"),
     _row("user", "featured_profiles", "user", "features", "/users/{}/featured-profiles", "offset"),
     _row("user", "web_profiles", "web_profile", "links", "/users/soundcloud:users:{}/web-profiles", "none"),
-    _row("user", "comments", "track", "commented", "/users/{}/comments", "offset"),
+    _row("user", "comments_written", "track", "commented", "/users/{}/comments", "offset"),
     _row("user", "profile", "user", None, "/users/{}", "none"),
     _inward("track", "likers", "user", "likes", "/tracks/{}/likers"),
     _inward("track", "reposters", "user", "reposts", "/tracks/{}/reposters"),

@@ -77,7 +77,7 @@ SERVICE = Service(
     offered={
         "user": (
             *("profile", "track_likes", "playlist_likes", "top_tracks", "spotlight"),
-            *("featured_profiles", "comments"),
+            *("featured_profiles", "comments_written"),
         ),
         "track": ("profile",),
         "playlist": ("profile",),

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from crawler.dataset.reader import records
 from crawler.errors import StorageError
 from crawler.frontier.state import read_state
+from crawler.shards.writer import KINDS
 from tests.crash.machine import Aftermath, Fault, Machine, Platter
 from tests.engine.toy import ToyClient, World, crawl, settings
 from tests.simulation.loop import VirtualLoop
@@ -87,7 +88,7 @@ def everything(run: Path) -> Records:
         assert hashlib.sha256((run / "shards" / shard.name).read_bytes()).hexdigest() == shard.sha256, shard.name
     return {
         kind: [{key: value for key, value in one.items() if key not in TIMES} for one in records(run, kind)]
-        for kind in ("nodes", "edges", "lists")
+        for kind in KINDS
     }
 
 

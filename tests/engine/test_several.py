@@ -61,6 +61,8 @@ class Numbers:
 class NumbersClient:
     """Answers at once; from a request on it raises instead."""
 
+    in_flight = 0
+
     def __init__(self, error: Exception | None = None, after: int = 0) -> None:
         self.requests = 0
         self.asked: Counter[str] = Counter()

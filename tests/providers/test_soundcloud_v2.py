@@ -257,7 +257,7 @@ def test_comments_lead_both_ways() -> None:
     """A comment of a track leads to its author, one of a user to the track; its own id tells it from another."""
     row = {"kind": "comment", "id": 5, "created_at": "2024-09-01T17:45:16Z", "track_id": 9, "user_id": 7, "user": MINI}
     (inward,) = parse(task("track", "comments"), {"collection": [row]}).items
-    (outward,) = parse(task("user", "comments"), {"collection": [row]}).items
+    (outward,) = parse(task("user", "comments_written"), {"collection": [row]}).items
     assert (inward.kind, inward.id, inward.key, inward.at) == ("user", 7, 5, "2024-09-01T17:45:16Z")
     assert (outward.kind, outward.id, outward.key, outward.at) == ("track", 9, 5, "2024-09-01T17:45:16Z")
 
