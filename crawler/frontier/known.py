@@ -34,6 +34,14 @@ class Kind:
         self.poor = IdSet()
         self.groups: dict[Place, IdSet] = {}
 
+    def is_fuller(self, details: set[Detail]) -> bool:
+        """Tell whether items of these details may say more of any node than is known of the least described one.
+
+        Nested objects rarely do, so a page of them is spared a look-up a row.
+        """
+        least = min((_RANK[place[2]] for place, ids in self.groups.items() if ids), default=_RANK[RICHEST])
+        return max(_RANK[detail] for detail in details) > least
+
 
 class Known:
     """The dedup truth of a crawl. Nothing here is durable: the caller logs what it is told, the log rebuilds it."""
@@ -70,7 +78,7 @@ class Known:
         for kind_name in dict.fromkeys([item.kind for item in items]):
             kind = self.kind(network, kind_name)
             numbers = kind.known.numbers
-            if kind.poor:
+            if kind.poor and kind.is_fuller({item.detail for item in items if item.kind == kind_name}):
                 poor = kind.poor.numbers
                 candidates = [
                     i
