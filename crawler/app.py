@@ -83,13 +83,13 @@ def crawl(
     Raises `ConfigError` before anything is changed, `Refused` and `StorageError` with all that was committed kept.
     """
     plan = _plan(run, _settled(run, config, overrides), seeds, seed_files)
-    return _loop(_crawl(replace(plan, waits=waits)))
+    return in_loop(_crawl(replace(plan, waits=waits)))
 
 
 def status(run: Path) -> dict[str, Any]:
     """Return how far the run has come, and what is left of its budgets; see `dataset.status`."""
     found = dataset_status.status(run)
-    found["budgets"] |= sources.days_left(_chosen(run, None), os.environ, run)
+    found["budgets"] |= sources.days_left(chosen(run, None), os.environ, run)
     return found
 
 
@@ -109,7 +109,7 @@ def verify(run: Path, *, repair: bool = False) -> dict[str, Any]:
 
 def recheck(run: Path, verdicts: Sequence[str]) -> int:
     """Queue the lists of a run again that ended in one of `verdicts`; return how many. Raises as `status` does."""
-    return _loop(_recheck(run, verdicts))
+    return in_loop(_recheck(run, verdicts))
 
 
 async def _recheck(run: Path, verdicts: Sequence[str]) -> int:
@@ -129,7 +129,7 @@ def check_config(path: Path) -> Config:
 def seed_charts(wanted: Wanted, config: Path | None) -> list[str]:
     """Return charts as lines of a file of seeds. Raises `ConfigError`, `Refused` or `Transient`."""
     charting.check(wanted)
-    return _loop(_seed_charts(wanted, _chosen(Path(), config)))
+    return in_loop(_seed_charts(wanted, chosen(Path(), config)))
 
 
 async def _seed_charts(wanted: Wanted, config: Config) -> list[str]:
@@ -142,13 +142,12 @@ async def _seed_charts(wanted: Wanted, config: Config) -> list[str]:
 def resolve(urls: Sequence[str], config: Path | None) -> list[tuple[str, str | None, str | None]]:
     """Return (URL, URN or None, reason or None) for each URL. Raises `ConfigError` for what is no URL of SoundCloud."""
     seeds = [parse(url, "command line") for url in urls]
-    chosen = _chosen(Path(), config)
-    return _loop(_resolve(chosen, seeds))
+    return in_loop(_resolve(chosen(Path(), config), seeds))
 
 
 def _settled(run: Path, path: Path | None, overrides: Mapping[str, object]) -> Config:
     """Return the configuration of this start, after comparing it with that of the run's earlier starts."""
-    config = configuration.with_overrides(_chosen(run, path), overrides)
+    config = configuration.with_overrides(chosen(run, path), overrides)
     sandbox = configuration.uses_sandbox(config, os.environ)
     config = replace(config, sandbox=replace(config.sandbox, enabled=sandbox))
     before = run / "config.toml"
@@ -163,7 +162,7 @@ def _settled(run: Path, path: Path | None, overrides: Mapping[str, object]) -> C
     return config
 
 
-def _chosen(run: Path, path: Path | None) -> Config:
+def chosen(run: Path, path: Path | None) -> Config:
     """Return the named configuration, else that of the run, else config.toml here, else the defaults."""
     if path is not None:
         return configuration.load(path)
@@ -368,7 +367,8 @@ async def _resolve_one(source: Source, seed: Seed) -> tuple[str, str | None, str
     return seed.text, f"{NETWORK}:{item.kind}s:{item.id}", None
 
 
-def _loop(main: Coroutine[Any, Any, _Result]) -> _Result:
+def in_loop(main: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run a coroutine to its end on the fastest loop there is."""
     try:
         import uvloop
     except ImportError:

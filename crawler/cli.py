@@ -21,6 +21,8 @@ from typing import Any, NoReturn
 
 import click
 
+from crawler.cli_auth import auth
+from crawler.cli_search import embedded_ids, search
 from crawler.errors import ConfigError, CrawlerError, StorageError
 
 EXIT_BUG = 1
@@ -212,7 +214,8 @@ def sandbox(*, list_faults: bool, faults: str | None, limits: str, gzip: bool, *
 @cli.command(short_help="Ask which node is behind a soundcloud.com URL.")
 @click.argument("urls", nargs=-1, required=True, metavar="URL...")
 @click.option("--config", type=_FILE, help="Configuration. [default: ./config.toml, else none]")
-def resolve(urls: Sequence[str], config: Path | None) -> NoReturn:
+@click.option("--oembed", is_flag=True, help="Ask oEmbed, which needs no credentials, instead of the API.")
+def resolve(urls: Sequence[str], config: Path | None, *, oembed: bool) -> NoReturn:
     """Ask which user, track or playlist is behind each soundcloud.com URL.
 
     Prints a line for each: the URL, a tab, and its URN. Exits with 3 when some could not be resolved.
@@ -223,7 +226,7 @@ def resolve(urls: Sequence[str], config: Path | None) -> NoReturn:
     """  # noqa: D301
     from crawler import app
 
-    answers = app.resolve(urls, config)
+    answers = embedded_ids(urls, config) if oembed else app.resolve(urls, config)
     for url, urn, reason in answers:
         click.echo(f"{url}\t{urn}" if urn else f"{url}: {reason}", err=urn is None)
     sys.exit(0 if all(urn for _, urn, _ in answers) else EXIT_STOPPED)
@@ -260,6 +263,10 @@ def charts(*, kinds: str, genres: str, countries: str, config: Path | None, **re
     wanted = Wanted(_names(kinds), _names(genres), _names(countries), **rest)
     for line in app.seed_charts(wanted, config):
         click.echo(line)
+
+
+seeds.add_command(search)
+cli.add_command(auth)
 
 
 def _names(text: str) -> tuple[str, ...]:

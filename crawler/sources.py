@@ -19,9 +19,10 @@ from msgspec.structs import replace
 
 from crawler.clock import SystemClock
 from crawler.config import Config, rate_in_force, relations_of, section_of, uses_sandbox, with_section
+from crawler.consenting import consent_of
 from crawler.engine.worker import Source
 from crawler.errors import ConfigError, ProviderError, Refused, Spent
-from crawler.model import Item, Relation
+from crawler.model import Id, Item, Relation
 from crawler.providers import registry
 from crawler.providers.described import ISRC, PERMALINK, aliases_of
 from crawler.sandbox.child import embedded
@@ -65,6 +66,9 @@ def credentials_of(config: Config, environment: Mapping[str, str]) -> Credential
             "set the credentials of your app, or enabled = true in [sandbox] to try things without"
         )
         raise ConfigError(message)
+    for name in found:
+        if _acts_for_person(config, name):
+            _person(config)
     return found
 
 
@@ -125,6 +129,8 @@ async def opened(
                 stack.callback(day.close)
             found.clients[name] = client
             provider = registry.service(name).provider(section_of(config, name), config.dataset.keep)
+            if _acts_for_person(config, name):
+                provider.act_for(_person(config))  # type: ignore[attr-defined]
             found.sources[name], found.gates[name] = Source(provider, client, gate), gate
         yield found
 
@@ -152,6 +158,9 @@ def _owner(
     access = registry.service(name).access(section_of(config, name), values)
     if access.flow is None:
         return None
+    if _acts_for_person(config, name):
+        consent, oauth = consent_of(config)
+        return TokenOwner(oauth.refresh, SystemClock(), scheme=access.scheme, vault=consent.vault, hide=hide)
     return TokenOwner(access.flow, SystemClock(), scheme=access.scheme, vault=vault, hide=hide)
 
 
@@ -201,6 +210,18 @@ async def opened_one(stack: AsyncExitStack, config: Config, name: str) -> tuple[
         config = pointed_at(config, await stack.enter_async_context(embedded(config.sandbox)))
     found = await stack.enter_async_context(opened(config, credentials))
     return config, found.sources[name]
+
+
+def _acts_for_person(config: Config, name: str) -> bool:
+    return getattr(section_of(config, name), "acting_as", "app") == "user"
+
+
+def _person(config: Config) -> Id:
+    """Return who agreed to what the crawl does in their name. Raises `ConfigError` when nobody did."""
+    person = consent_of(config)[0].person()
+    if person is None:
+        raise ConfigError('acting_as = "user" in [soundcloud] needs a person\'s consent: give crawler auth login first')
+    return person.id
 
 
 def relation_table() -> dict[tuple[str, str, str], Relation]:

@@ -81,7 +81,7 @@ class OAuth:
         """
         if refresh_token is not None:
             response = yield self._refresh(refresh_token)
-            if not _is_used_up(response):
+            if not is_used_up(response):
                 return read_token(response)
         response = yield self._client_credentials()
         return read_token(response)
@@ -112,7 +112,7 @@ def read_token(response: Response) -> Token:
     return Token(access, float(seconds), refresh if isinstance(refresh, str) and refresh else None)
 
 
-def _is_used_up(response: Response) -> bool:
+def is_used_up(response: Response) -> bool:
     """Return whether a refresh failed for its refresh token: the client may still ask with its own credentials."""
     if response.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}:
         return False

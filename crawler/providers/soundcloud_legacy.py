@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from crawler.model import Item, Page, Relation, Task
+from crawler.model import Item, NodeId, Page, Relation, Task
 from crawler.providers.dates import iso_utc
 from crawler.providers.soundcloud import SoundCloud
 from crawler.providers.soundcloud_fields import Keep
@@ -56,6 +56,12 @@ class SoundCloudLegacy(SoundCloud):
         super().__init__(base_url, keep)
         for listing in self._listings.values():
             listing.own.pop("linked_partitioning", None)
+
+    def _name_in_url(self, node: NodeId) -> str:
+        """Return a node's id as the URL has it: this API knows no URNs."""
+        if node.kind == "tracks":
+            return ",".join(str(read_id(name, "track")) for name in str(node.id).split(","))
+        return super()._name_in_url(node)
 
     def _list(self, task: Task, body: bytes) -> Page:
         relation = task.relation

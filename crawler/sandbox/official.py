@@ -93,6 +93,7 @@ class OfficialDialect:
         self._fixed = {
             "/oauth/token": Route("token", self._token),
             "/authorize": Route("authorize", tokens.authorize),
+            "/oembed": Route("oembed", self._oembed),
             "/resolve": Route("resolve", self._guarded(self._resolve)),
             **{path: Route("removed", self._guarded(lambda _: problem(405))) for path in _REMOVED},
         }
@@ -213,6 +214,16 @@ class OfficialDialect:
         location = f"http://{_host(call)}/{found[0]}s/soundcloud:{found[0]}s:{found[1]}"
         body = json.dumps({"status": "302 - Found", "location": location}).encode()
         return Reply(302, (*_HEADERS, ("location", location)), body)
+
+    def _oembed(self, call: Call) -> Reply:
+        """Answer what soundcloud.com/oembed does: how to embed a player, without any token."""
+        found = find_place(self._world, call.query.get("url", ""))
+        if found is None:
+            return Reply(404, JSON, b"{}")
+        shown = quote(f"https://api.soundcloud.com/{found[0]}s/{found[1]}", safe="")
+        frame = f'<iframe width="100%" height="166" src="https://w.soundcloud.com/player/?visual=true&url={shown}"></iframe>'
+        answer = {"version": 1.0, "type": "rich", "provider_name": "SoundCloud", "height": 166, "width": "100%"}
+        return Reply(200, JSON, json.dumps(answer | {"title": f"{found[0]} {found[1]}", "html": frame}).encode())
 
     def _node(self, kind: str, name: str) -> int:
         node = node_number(kind, name)

@@ -30,6 +30,8 @@ RECORDED: list[tuple[str, Task, int]] = [
     ("me_followings_cursor__mopidy-soundcloud.json", task("user", "followings", 1), 10),
     ("me_favorites_bare_list__mopidy-soundcloud.json", task("user", "likes_tracks", 1), 3),
     ("tracks_search_bare_list__mopidy-soundcloud.json", task("user", "tracks", 1), 10),
+    ("tracks_search_bare_list__mopidy-soundcloud.json", task("search", "tracks", "x"), 10),
+    ("me_activities_uuid_cursor__mopidy-soundcloud.json", task("me", "activities", "me"), 3),
     ("users_id_tracks_bare_list__mopidy-soundcloud.json", task("user", "tracks", 1), 10),
     ("users_id_2015__prayzzz-soundcloud-api.json", task("user", "profile", 16730), 1),
     ("playlists_id_full_tracks__mopidy-soundcloud.json", task("playlist", "profile", 446283), 1),
