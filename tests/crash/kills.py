@@ -118,7 +118,7 @@ def begin(run: Path, config: Path, doom: str | None = NEVER) -> subprocess.Popen
     )
 
 
-def finish(process: subprocess.Popen[bytes], seconds_max: float = 120.0) -> tuple[int, str]:
+def finish(process: subprocess.Popen[bytes], seconds_max: float = 300.0) -> tuple[int, str]:
     """Wait for the end of a process; return its exit code and what it said on standard error."""
     try:
         said = process.communicate(timeout=seconds_max)[1]
