@@ -22,10 +22,11 @@ _SECRET_KEYS = frozenset(
     (
         *("authorization", "proxy-authorization", "cookie", "set-cookie"),
         *("client_id", "client_secret", "access_token", "refresh_token", "oauth_token", "track_authorization"),
+        *("token", "refreshtoken", "x-app-id", "x-api-key"),
     )
 )
 _SECRET_TEXTS = re.compile(
-    r"(?P<name>\b(?:client_id|client_secret|oauth_token|access_token|refresh_token|track_authorization)"
+    r"(?P<name>\b(?:client_id|client_secret|oauth_token|access_token|refresh_?token|track_authorization|x-app-id|x-api-key)"
     r"[\"']?\s*[=:]\s*[\"']?)[^&\s\"',;})#]+"
     r"|(?P<scheme>\b(?:oauth|bearer|basic)\s+)[\w.~+/=-]{8,}",
     re.IGNORECASE,

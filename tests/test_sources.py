@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -11,11 +14,14 @@ import pytest
 
 from crawler.cli import main
 from crawler.dataset.reader import records
+from crawler.errors import ConfigError, StorageError
+from crawler.frontier.state import read_state
 from crawler.sandbox.chartmetric import FIRST, LAST, LENGTH, order
 from crawler.sandbox.finding import found
 from crawler.sandbox.serve import open_world
 from crawler.sandbox.soundcharts import LAST as LAST_DAY
 from crawler.sandbox.soundcharts import artist_uuid, song_uuid
+from crawler.shards.writer import KINDS
 
 USERS = 16
 CONFIG = f"""
@@ -151,6 +157,49 @@ def test_weeks_that_tell_the_same_history_give_each_place_once(tmp_path: Path, c
     places = [(one["id"], one["date"]) for one in records(folder, "charts")]
     assert len(places) == len(set(places))
     assert {date for _, date in places} == {"2026-05-29", "2026-05-22", "2026-05-15", "2026-05-08", "2026-05-01"}
+
+
+@pytest.mark.slow
+def test_kills_and_second_readings_double_no_record(tmp_path: Path, config: Path) -> None:
+    """Killed again and again, and read a second time, a run of three sources has the records of one that never was."""
+    seed = ("--seed", "chart:top:techno:US:2026-05-29")
+    assert run("crawl", tmp_path / "whole", "--config", config, *seed) == 0
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "crawler", "crawl", str(folder), "--config", str(config), *seed, "--workers", "4"]
+    kills = 0
+    for limit in range(40, 400, 60):
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+            while child.poll() is None and requests_of(folder) < limit:
+                time.sleep(0.002)
+            kills += child.poll() is None
+            child.kill()
+    assert kills > 1
+    assert run("crawl", folder) == 0
+    assert run("verify", folder) == 0
+    whole = {kind: content(tmp_path / "whole", kind) for kind in KINDS}
+    assert {kind: content(folder, kind) for kind in KINDS} == whole
+    assert run("recheck", folder, "--verdict", "complete") == 0
+    assert run("crawl", folder) == 0
+    assert run("verify", folder) == 0
+    for kind in ("edges", "series", "charts", "xrefs"):
+        assert content(folder, kind) == whole[kind]
+    again = [one for one in records(folder, "lists") if one["reading"] == 2]
+    assert {one["verdict"] for one in again} == {"complete"}
+    assert {one["withdrawn"] for one in again} == {None}
+
+
+def requests_of(folder: Path) -> int:
+    """Return how many pages a run has committed, 0 before it has a frontier."""
+    try:
+        return int(read_state(folder / "frontier.sqlite")["position"]["step"])
+    except (ConfigError, StorageError):
+        return 0
+
+
+def content(folder: Path, kind: str) -> list[str]:
+    """Return a run's records of a kind, sorted, without times, and without how often something was asked for."""
+    left = ("observed_at", "first_at", "last_at", "retries")
+    return sorted(json.dumps({key: one[key] for key in one if key not in left}) for one in records(folder, kind))
 
 
 def test_a_run_without_such_records_has_no_such_files(tmp_path: Path) -> None:

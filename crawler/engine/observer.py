@@ -92,8 +92,11 @@ class Observer:
         return round(sum(frontier.values()) * lists_per_node * pages_per_list) + self._run.feeder.turns
 
     def _rate(self) -> str:
-        rates = [gate.rate_in_force for gate in self._gates.values()]
-        return ", ".join("no limit" if rate is None else f"{rate:g}/s" for rate in rates)
+        rates = {name: gate.rate_in_force for name, gate in self._gates.items()}
+        told = {name: "no limit" if rate is None else f"{rate:g}/s" for name, rate in rates.items()}
+        if len(told) == 1:
+            return next(iter(told.values()))
+        return ", ".join(f"{name} {rate}" for name, rate in told.items())
 
     def _state(self) -> str:
         run = self._run

@@ -9,6 +9,7 @@ import pytest
 
 from crawler.config import loads
 from crawler.errors import BadPage, ConfigError, Denied, Gone, ProviderError, Refused, Spent, Throttled, Transient
+from crawler.frontier.told import name_of
 from crawler.model import CrossReference, NodeId, Page, Point, Ranking, Response, Task
 from crawler.providers.soundcharts import Soundcharts
 from crawler.providers.soundcharts_relations import RELATIONS
@@ -200,6 +201,19 @@ def test_the_number_is_found_whichever_field_has_it() -> None:
         task("song", "identifiers", SONG), items({"platformCode": "soundcloud", "identifier": "5", "url": None})
     )
     assert [(item.kind, item.id) for item in page.items] == [("track", 5)]
+
+
+def test_one_user_may_be_two_artists_and_both_are_kept() -> None:
+    """An entity that is split in two UUIDs keeps both: each has its own cross reference, and nothing is merged."""
+    row = {"platformCode": "soundcloud", "identifier": "someone", "url": "https://soundcloud.com/87105617"}
+    names = [
+        name
+        for uuid in (ARTIST, SONG)
+        for name in read(task("artist", "identifiers", uuid), items(row)).records
+        if isinstance(name, CrossReference) and name.scheme == "soundcloud_user_id"
+    ]
+    assert [name.id for name in names] == [ARTIST, SONG]
+    assert len({name_of(name, "soundcharts") for name in names}) == 2
 
 
 @pytest.mark.parametrize("isrc", ["usat22003158", {"value": "US-AT2-20-03158", "countryCode": "US"}])
