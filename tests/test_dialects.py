@@ -108,6 +108,9 @@ def test_everything_of_the_unofficial_document_is_crawled(tmp_path: Path) -> Non
     assert ("features", "discover", "system_playlist", "selections") in given
     assert ("contains", "system_playlist", "track", "tracks") in given
     assert ("contains", "playlist", "track", "albums") in given
+    places = [line for line in records(run, "charts") if line["source"] == "soundcloud_v2"]
+    assert [place["rank"] for place in places] == list(range(1, len(places) + 1))
+    assert len(places) == len([line for line in records(run, "edges") if line["type"] == "charted"])
     details = {line["id"]: line["detail"] for line in records(run, "nodes") if line["kind"] == "track"}
     assert set(details.values()) == {"full"}
     ends = {(line["kind"], line["relation"]): line["verdict"] for line in records(run, "lists")}

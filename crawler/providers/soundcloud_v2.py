@@ -11,13 +11,15 @@ answers with the object itself; counts can be trusted in lists too. Facts: field
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from urllib.parse import quote
 
 import msgspec
 
 from crawler.errors import Gone, Refused
-from crawler.model import Item, NodeId, Page, Response, Task
+from crawler.model import Item, NodeId, Page, Ranking, Response, Task
+from crawler.providers.charts import day_of, read_chart
 from crawler.providers.dates import iso_utc
 from crawler.providers.soundcloud import SoundCloud, is_batch
 from crawler.providers.soundcloud_answers import RULES, Rule, failure
@@ -34,6 +36,7 @@ from crawler.providers.soundcloud_v2_items import (
 )
 from crawler.providers.soundcloud_v2_relations import RELATIONS
 
+_OFFSET = re.compile(r"[?&]offset=([0-9]{1,9})")
 CHART_GENRE = "soundcloud:genres:"
 CHART_REGION = "soundcloud:regions:"
 WORLD = "GLOBAL"
@@ -72,12 +75,16 @@ class SoundCloudV2(SoundCloud):
             return self._inside(task, body)
         if relation.edge == "commented":
             return self._comments(task, body)
+        if relation.name == "charted" and _is_dated(str(task.node.id)):
+            raise Gone("this API shows the latest charts only")  # else the latest would pass for another week's
         rows = read_rows(body, relation.to_kind, self._keep, wrapped=relation.name in _WRAPPED)
         items = self._items(rows.read, task)
         if is_batch(relation):
             asked = {read_id(name, "track") for name in str(task.node.id).split(",")}
             items = [item for item in items if item.id in asked]
         page = Page(items, unread=rows.total - len(items), doubt=rows.doubt)
+        if relation.name == "charted" and not page.unread:
+            page.records = places(task, items, body)
         return self._paged(task, page, Answer([None] * rows.total, rows.next_href, None, bare=rows.bare))
 
     def _items(self, rows: list[Row2], task: Task) -> list[Item]:
@@ -142,6 +149,28 @@ class SoundCloudV2(SoundCloud):
         if item.detail == "id":
             raise Gone(f"there is nothing left of the {task.node.kind}")
         return Page([item])
+
+
+def _is_dated(chart: str) -> bool:
+    try:
+        return read_chart(chart).date is not None
+    except ValueError:
+        return False
+
+
+def places(task: Task, items: list[Item], body: bytes) -> list[Ranking]:
+    """Return the places of a chart's page, on the date that the service gives it; nothing without a date or a name."""
+    try:
+        chart = read_chart(str(task.node.id))
+        date = day_of(msgspec.json.decode(body).get("last_updated"))
+    except (ValueError, AttributeError):
+        return []
+    if date is None:
+        return []
+    found = _OFFSET.search(task.cursor or "")
+    first = int(found[1]) + 1 if found else 1
+    ranked = enumerate(items, first)
+    return [Ranking(chart.series, item.kind, item.id, date, None, rank) for rank, item in ranked]
 
 
 def _commented(row: object, served: dict[str, object] | None, *, inward: bool) -> Item | None:

@@ -59,7 +59,7 @@ def test_recorded_bodies(file: str, asked: Task, least: int, keep: Keep) -> None
     [
         (task("user", "followers"), "/users/42/followers?limit=200"),
         (task("user", "likes_tracks"), "/users/42/favorites?limit=200"),
-        (task("user", "comments"), "/users/42/comments?limit=200"),
+        (task("user", "comments_written"), "/users/42/comments?limit=200"),
         (task("track", "favoriters"), "/tracks/42/favoriters?limit=200"),
         (task("tracks", "profile", "1,2"), "/tracks?ids=1,2"),
         (task("search", "playlists", "rain"), "/playlists?q=rain&representation=compact&limit=200"),
@@ -104,7 +104,7 @@ def test_comments_of_a_user_lead_to_tracks() -> None:
         {"kind": "comment", "id": 6, "created_at": "2011/04/07 15:37:43 +0000", "track_id": 9, "user_id": 42},
         {"kind": "comment", "id": 7},
     ]
-    page = parse(task("user", "comments"), rows)
+    page = parse(task("user", "comments_written"), rows)
     assert [(item.kind, item.id, item.key, item.at) for item in page.items] == [
         ("track", 9, 5, "2011-04-06T15:37:43Z"),
         ("track", 9, 6, "2011-04-07T15:37:43Z"),

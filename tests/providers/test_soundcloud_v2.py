@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import BadPage, Gone, ProviderError, Refused, Throttled, Transient
-from crawler.model import NodeId, Page, Response, Task
+from crawler.model import NodeId, Page, Ranking, Response, Task
 from crawler.providers.soundcloud import Keep, search_id
 from crawler.providers.soundcloud_v2 import SoundCloudV2
 from crawler.providers.soundcloud_v2_relations import GENRES, SEARCHES
@@ -138,6 +138,30 @@ def test_recorded_likes_have_their_time() -> None:
     assert [item.at for item in page.items] == [row["created_at"] for row in body["collection"]]
     assert all(item.owner is not None and item.owner.detail == "mini" for item in page.items)
     assert (page.limit, len(page.items)) == (20, 19)  # one row was cut away
+
+
+@needs_bodies
+def test_recorded_charts_give_places() -> None:
+    """A row of a chart is a place in it on the day that the service names; further pages count on."""
+    body = json.loads((FOLDER / recorded("charts_trending_page1")).read_bytes())
+    for keep in KEEPS:
+        page = parse(task("chart", "charted", "trending:all-music"), body, keep)
+        told = [(place.chart, place.id, place.date, place.rank) for place in page.records if isinstance(place, Ranking)]
+        ids = [row["track"]["id"] for row in body["collection"]]
+        series = "trending:all-music:GLOBAL:track"
+        assert told == [(series, node, "2026-02-20", rank) for rank, node in enumerate(ids, 1)]
+    onward = parse(task("chart", "charted", "trending:all-music", page.next), body)
+    assert [place.rank for place in onward.records if isinstance(place, Ranking)] == list(range(11, 21))
+
+
+def test_a_chart_of_another_week_is_not_the_latest_one() -> None:
+    """This API has no past charts: a dated one is told to be gone, never filled with today's."""
+    row = {"score": 1.0, "track": TRACK}
+    with pytest.raises(Gone):
+        parse(task("chart", "charted", "top:techno:US:2020-01-03"), {"collection": [row]})
+    page = parse(task("chart", "charted", "top:techno:US:latest"), {"collection": [row]})
+    assert [item.id for item in page.items] == [9]
+    assert not page.records
 
 
 @needs_bodies
