@@ -157,11 +157,15 @@ def start(folder: Path, spawned_at: float) -> None:
             run.seed([Item("user", 1, 1, "id", None)], "soundcloud", provider.name)
             await run.crawl()
 
-    app._loop(main())  # noqa: SLF001 - the real one
+    app.in_loop(main())
 
 
 def peak_bytes() -> int:
-    """Return the largest resident set of this process so far."""
+    """Return the largest resident set of this process so far; that of `getrusage` may be its parent's."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
