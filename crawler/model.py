@@ -138,7 +138,7 @@ class CrossReference(Struct, gc=False):
     """Another name of a node: under `scheme` ("isrc", "upc", "soundcloud_user_id", ...) it is called `value`.
 
     Many to many: a recording has several ISRCs, an ISRC several recordings. `evidence` is how it is known:
-    "row_inline", "identifiers", "url", "by_identifier"; `is_default` what the service says of several, else null.
+    "row_inline", "get_ids", "identifiers", "url" or "by_identifier"; `is_default` is what the service says of several.
     """
 
     kind: str

@@ -97,6 +97,12 @@ def test_every_relation_has_a_row() -> None:
     assert not missing
 
 
+def test_no_document_is_left_out() -> None:
+    """There is a table for each of the five documents, and every source is in one."""
+    assert list(sections()) == ["000", "001", "002", "003", "004"]
+    assert set(registry.names()) <= {name for row in table() for name in re.findall(r"`([^`]+)`", row.ours)}
+
+
 def test_what_is_out_of_scope_has_a_reason() -> None:
     """A row that says what is not read says why."""
     for text in sections().values():

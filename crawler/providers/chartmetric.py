@@ -19,7 +19,7 @@ import msgspec
 from crawler.errors import BadPage, Denied, Gone, ProviderError, Refused, Throttled, Transient
 from crawler.model import Page, Relation, Request, Response, Task
 from crawler.policy.quota import SLIDING_WAIT_SECONDS, SlidingQuota, date_of, header
-from crawler.providers.chartmetric_rows import read_row
+from crawler.providers.chartmetric_rows import SCHEMES, named_in, names_of, read_row
 from crawler.providers.charts import Chart, read_chart
 from crawler.providers.oauth import FAMILY as TOKEN_FAMILY
 from crawler.providers.oauth import Token, TokenRequest, json_object
@@ -30,6 +30,7 @@ from crawler.providers.soundcloud_fields import Keep
 NAME = "chartmetric"
 RELATIONS: tuple[Relation, ...] = (
     Relation("chart", "charted", "track", "charted", "/api/charts/soundcloud", "offset"),
+    Relation("track", "get_ids", "track", None, "/api/track/soundcloud/{}/get-ids", "none", rows="records"),
 )
 GENRES_PATH = "/api/charts/genres/soundcloud"
 COUNTRIES_PATH = "/api/charts/soundcloud/countries"
@@ -82,6 +83,8 @@ class Chartmetric:
 
     def request(self, task: Task) -> Request:
         """Return the request for a chart; only parameters that the document names, because others are refused."""
+        if task.relation.name == "get_ids":
+            return Request(self._base + task.relation.path.replace("{}", quote(str(task.node.id), safe="")), "get-ids")
         if task.cursor is not None:
             return Request(self._base + task.cursor.partition("#")[0], "charts")
         return Request(self._base + self._first(_chart(task)), "charts")
@@ -95,7 +98,9 @@ class Chartmetric:
         return f"{self._path}?{urlencode(asked, quote_via=quote)}"
 
     def parse(self, task: Task, response: Response) -> Page:
-        """Return the rows of a chart. Raises a `ProviderError`, whatever the answer is."""
+        """Return the rows of a chart, or the names of a track. Raises a `ProviderError`, whatever the answer is."""
+        if task.relation.name == "get_ids":
+            return _names_page(task, response)
         if response.status != HTTPStatus.OK:
             if task.cursor is not None and _refuses_offset(response):
                 return Page([])  # the chart is served in one piece
@@ -118,6 +123,18 @@ class Chartmetric:
             page.mark = offset
             page.next = f"{self._first(chart)}&offset={offset}#{first}"
         return page
+
+
+def _names_page(task: Task, response: Response) -> Page:
+    """Return the other names of a track; an empty list is a miss, and no failure."""
+    if response.status != HTTPStatus.OK:
+        raise refusal(response, "get-ids")
+    body = json_object(response)
+    if "obj" not in body and not body.keys() & SCHEMES.keys():
+        raise BadPage("the body has no names (200 from get-ids)")
+    page = Page([])
+    page.records = [record for served in named_in(body) for record in names_of(task.node.id, served)]
+    return page
 
 
 def _chart(task: Task) -> Chart:
@@ -256,6 +273,7 @@ SERVICE = Service(
     access=_access,
     kinds=dict.fromkeys(("chart", "track", "user"), "soundcloud"),
     defaults={"chart": ("charted",)},
+    offered={"track": ("get_ids",)},
     identity=("base_url", "charts_path", "peaks"),
     polite_requests_per_second=1.0,
     sandbox="/chartmetric",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from crawler.model import CrossReference, Item, Ranking, Record
+from crawler.model import CrossReference, Id, Item, Ranking, Record
 from crawler.providers.charts import Chart, day_of, isrc_of, permalink_of, whole_number
 from crawler.providers.described import described
 from crawler.providers.soundcloud_fields import Keep
@@ -24,6 +24,27 @@ _LISTED = {
     "itunes_track_ids": "itunes_track",
 }
 _EVIDENCE = "row_inline"
+SCHEMES = {
+    "cm_track": "chartmetric_track",
+    "chartmetric_ids": "chartmetric_track",
+    "chartmetric_id": "chartmetric_track",
+    "id": "chartmetric_track",
+    "cm_album": "chartmetric_album",
+    "cm_artist": "chartmetric_artist",
+    "isrc": "isrc",
+    "soundcloud_ids": "soundcloud_track_id",
+    "spotify_ids": "spotify_track",
+    "itunes_ids": "itunes_track",
+    "deezer_ids": "deezer_track",
+    "amazon_ids": "amazon_track",
+    "youtube_ids": "youtube_video",
+    "shazam_ids": "shazam_track",
+    "tiktok_ids": "tiktok_track",
+    "beatport_ids": "beatport_track",
+    "qq_ids": "qq_track",
+    "genius_ids": "genius_track",
+}
+"""What the keys of get-ids name. Its answers vary: one id or a list, a number or text, in `obj` or beside it."""
 
 
 class Read(NamedTuple):
@@ -126,3 +147,21 @@ def _names(row: Mapping[str, Any], item: Item) -> Iterator[CrossReference]:
         for value in values if isinstance(values, list) else ():
             if value and isinstance(value, int | str):
                 yield CrossReference("track", item.id, scheme, str(value), _EVIDENCE)
+
+
+def named_in(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the objects with names in an answer of get-ids."""
+    inner = body.get("obj", body)
+    return [one for one in (inner if isinstance(inner, list) else [inner]) if isinstance(one, dict)]
+
+
+def names_of(track: Id, served: Mapping[str, Any]) -> Iterator[CrossReference]:
+    """Yield the names of a track in one object of get-ids."""
+    for key, scheme in SCHEMES.items():
+        values = served.get(key)
+        for value in values if isinstance(values, list) else [values]:
+            if value is None or isinstance(value, bool) or not isinstance(value, int | str) or not value:
+                continue
+            name = isrc_of(value) if scheme == "isrc" else str(value)
+            if name:
+                yield CrossReference("track", track, scheme, name, "get_ids")

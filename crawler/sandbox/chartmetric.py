@@ -8,6 +8,7 @@ are empty, as they were seen to be. Unknown parameters are refused, in the words
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from email.utils import formatdate
@@ -29,6 +30,7 @@ TOKEN_SECONDS = 3600
 WINDOW_REQUESTS = 1000
 _HISTORY_WEEKS = 4
 _WEEK = timedelta(days=7)
+_NAMES_PATH = re.compile(r"/api/track/soundcloud/(\d{1,18})/get-ids")
 _KNOWN = frozenset({"country_code", "kind", "genre", "date", "latest", "offset", "raw", "chart_type"})
 _ENUMS = {"kind": ("top", "trending"), "genre": GENRES, "country_code": COUNTRIES, "chart_type": ("track", "trending")}
 
@@ -53,6 +55,9 @@ class ChartmetricDialect:
             "/api/charts/genres/soundcloud": lambda _: self._ok([{"id": n, "name": g} for n, g in enumerate(GENRES)]),
             "/api/charts/soundcloud/countries": lambda _: self._ok({"countries": list(COUNTRIES)}),
         }
+        number = _NAMES_PATH.fullmatch(call.path)
+        if number:
+            return Route("chartmetric get-ids", self._guarded(lambda _: self._names(int(number[1]))))
         # A path that there is not, or that the plan does not hold, is answered like a dead token.
         answer = answers.get(call.path, lambda _: self._reply(401, {"error": "Unauthorized"}))
         return Route(call.path.removeprefix("/api/").replace("charts", "chartmetric charts", 1), self._guarded(answer))
@@ -90,6 +95,17 @@ class ChartmetricDialect:
         start = int(query.get("offset", "0"))
         rows = self._rows(query, day)[start:]
         return self._ok({"length": None, "data": rows})
+
+    def _names(self, track: int) -> Reply:
+        if not self._world.exists("track", track):
+            return self._ok([])
+        names = {
+            "isrc": None,
+            "chartmetric_ids": [track % 1_000_003],
+            "soundcloud_ids": [str(track)],
+            "spotify_ids": [],
+        }
+        return self._ok([names])
 
     def _rows(self, query: Mapping[str, str], day: date) -> list[dict[str, Any]]:
         name = f"chart of {query['kind']} {query['genre']} {query['country_code']} {query.get('chart_type', 'track')}"

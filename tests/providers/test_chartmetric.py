@@ -20,6 +20,7 @@ from crawler.providers.chartmetric import (
 )
 from crawler.providers.charts import friday, fridays, read_chart, whole_number
 from crawler.providers.soundcloud_fields import Keep
+from crawler.transport.http import Timeouts
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "api" / "payloads" / "chartmetric"
 needs_bodies = pytest.mark.skipif(
@@ -274,6 +275,43 @@ def test_genres_and_countries_are_read(body: object, names: list[str]) -> None:
     assert names_request("https://a.test", "/api/charts/genres/soundcloud").url.startswith("https://a.test/api/charts/")
     with pytest.raises(Denied):
         read_names(Response(401, {}, b""), "genres")
+
+
+def named(body: object) -> list[tuple[str, str]]:
+    asked = Task(NodeId("soundcloud", "track", 5), RELATIONS[1])
+    page = provider().parse(asked, Response(200, {}, json.dumps(body).encode()))
+    assert provider().request(asked).url == "https://api.example.test/api/track/soundcloud/5/get-ids"
+    return [(one.scheme, one.value) for one in page.records if isinstance(one, CrossReference)]
+
+
+@needs_bodies
+def test_names_come_in_all_the_forms_that_were_seen() -> None:
+    """get-ids answers in six forms, with one id or several, as numbers or text; an empty list is a miss."""
+    bodies = json.loads((FOLDER / "get_ids_variants.json").read_bytes())
+    assert [named(body) for body in bodies] == [
+        [("chartmetric_track", "12345")],
+        [("chartmetric_album", "45678")],
+        [("chartmetric_track", "98765")],
+        [("chartmetric_track", "24680")],
+        [("chartmetric_track", "13579")],
+        [("chartmetric_artist", "11223")],
+    ]
+    assert named(
+        {"obj": [{"isrc": "us-abc-26-00001", "spotify_ids": ["a", "b"], "deezer_ids": [7], "qq_ids": []}]}
+    ) == [
+        ("isrc", "USABC2600001"),
+        ("spotify_track", "a"),
+        ("spotify_track", "b"),
+        ("deezer_track", "7"),
+    ]
+    assert named({"obj": []}) == []
+    with pytest.raises(BadPage):
+        named({"error": "x"})
+
+
+def test_a_chart_that_is_computed_first_is_waited_for() -> None:
+    """Charts that nobody asked for lately take 20 s: the timeouts leave room for that."""
+    assert ChartmetricSection().timeout_seconds > Timeouts().read_seconds > 20
 
 
 def test_a_refresh_token_becomes_a_bearer_and_a_newer_one_is_tried_first() -> None:

@@ -133,6 +133,16 @@ def test_a_list_that_ends_before_its_total_is_doubted() -> None:
     assert (page.next, page.doubt) == (None, "the service ended the list at 1 of 450 rows")
 
 
+def test_a_page_that_fails_in_the_middle_is_a_failure_and_no_end() -> None:
+    """Page three of a list failing is an error of the list: nothing shorter is ever given as if it were whole."""
+    asked = task("artist", "related", "x", "/api/v2/artist/x/related?offset=200&limit=100")
+    for status in (500, 502, 504):
+        with pytest.raises(Transient):
+            Soundcharts(BASE, "graph").parse(asked, Response(status, {}, b"{}"))
+    with pytest.raises(Transient):
+        read(asked, error(500))
+
+
 def test_a_series_of_91_days_on_a_page_of_100_is_whole() -> None:
     """The pages of series are nominal: a null link at the total ends them without a doubt."""
     days = [{"date": f"2026-01-{day:02}T00:00:00+00:00", "followerCount": day} for day in range(1, 32)]
