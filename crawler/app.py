@@ -33,6 +33,7 @@ from crawler.engine.progress import Display, Snapshot, summary, tell
 from crawler.engine.requeue import requeue
 from crawler.engine.run import Run, Settings
 from crawler.engine.supervisor import Ending
+from crawler.engine.wake import Watch
 from crawler.engine.worker import Source
 from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, Spent, StorageError, disk_errors
 from crawler.frontier.lock import hold
@@ -263,7 +264,8 @@ async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) 
         seeded = _seed(run, plan.seeds, config)
         log.logger.info("started", seeds=seeded, recovered=run.recovered, sandbox=config.sandbox.enabled)
         asked = "the embedded sandbox, no real data" if config.sandbox.enabled else sources.hosts_of(config)
-        observer = Observer(run, opened.gates, clock, asked)
+        watch = await stack.enter_async_context(Watch(clock, opened.gates.values(), log.logger.warning))
+        observer = Observer(run, opened.gates, clock, asked, watch)
         try:
             async with Display(observer.snapshot, sys.stderr):
                 ending = await run.crawl()

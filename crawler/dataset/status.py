@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from crawler.clock import iso
 from crawler.config import Config, load, relations_of
 from crawler.frontier.lock import holder
 from crawler.frontier.state import read_state
@@ -22,6 +23,7 @@ def status(run: Path) -> dict[str, Any]:
     relation, `unchecked` the complete lists for which there is no
     count to check them by. `bugs` counts lists given up because our own code failed. `pending` counts the lists that
     are still to be read, `waiting` those set aside with a date, `parked` those given up until the next start.
+    `rates` holds the rate in force by source and by lane ("all", or a family of endpoints with a limit of its own).
     `budgets` holds what is left of those that are set, by their key. `frontier_by_depth` counts nodes that wait to be
     expanded. `state` is "running", "finished" or "stopped". Raises `ConfigError` when there is no run, `StorageError`
     when it cannot be read.
@@ -43,6 +45,7 @@ def status(run: Path) -> dict[str, Any]:
         "waiting": waiting,
         "parked": listings.get("parked", 0),
         **{name: totals.get(name, 0) for name in ("requests", "retries", "pages", "skipped", "hidden", "unread")},
+        "rates": _rates(totals),
         "duplicates": totals.get("duplicates", 0),
         "budgets": _run_budget(totals, _config(run)),
         "frontier_by_depth": {str(depth): number for depth, number in sorted(frontier_by_depth.items())},
@@ -68,6 +71,7 @@ def text(found: Mapping[str, Any], run: Path) -> str:
         ("frontier", f"{depths or 'no'} nodes to expand"),
         ("requests", f"{found['requests']:,}, {found['retries']:,} of them again"),
         *(("budget", budget_text(name, budget)) for name, budget in found["budgets"].items()),
+        *(("rate", rate_text(name, lanes)) for name, lanes in found["rates"].items()),
         ("hidden", f"{found['hidden']:,} rows that the service cut away"),
         ("missing", f"{sum(found['missing'].values()):,} edges known to be missing"),
         ("unchecked", f"{sum(found['unchecked'].values()):,} complete lists without a count to check them by"),
@@ -96,6 +100,34 @@ def budget_text(name: str, budget: Mapping[str, Any]) -> str:
     """Return what is left of a budget, for a person."""
     more = f"; more from {budget['more_at']} on" if budget.get("more_at") else ""
     return f"{budget['left']:,} requests left of {name} = {budget['allowed']:,}{more}"
+
+
+def rate_text(source: str, lanes: Mapping[str, Any]) -> str:
+    """Return how fast a source is asked at most, and why, for a person."""
+    each = []
+    for name, lane in lanes.items():
+        rate = lane["requests_per_second"]
+        place = "" if len(lanes) == 1 else f" for {name if name != 'all' else 'all others'}"
+        paused = f", paused until {lane['paused_until']}" if lane["paused_until"] else ""
+        each.append(f"{'no limit' if rate is None else f'{rate:.3g}/s'}{place} ({lane['why']}{paused})")
+    return f"{source}: {'; '.join(each)}"
+
+
+def _rates(totals: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rate in force by source and lane, and why, as of the last commit."""
+    return {
+        source: {
+            name: {
+                "requests_per_second": lane["requests_per_second"],
+                "why": lane["why"],
+                "form": lane["form"],
+                "refusals": lane["refusals"],
+                "paused_until": iso(lane["paused_until"]) if lane["paused_until"] else None,
+            }
+            for name, lane in lanes.items()
+        }
+        for source, lanes in totals.get("rates", {}).items()
+    }
 
 
 def _run_budget(totals: Mapping[str, Any], config: Config) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Committer:
     ) -> None:
         self.totals = totals
         self.commits = 0
+        self.rates: Callable[[], dict[str, Any]] = dict
         self._frontier = frontier
         self._writer = writer
         self._budget = budget
@@ -126,6 +127,7 @@ class Committer:
         reserving, self._reserving = self._reserving, []
         reserved = self._budget.settle()
         change = _change(group, group[-1].position if group else self._position, shards)
+        self.totals["rates"] = self.rates()
         change.totals = msgspec.json.encode(self.totals)
         await self._frontier.commit(change)
         self.commits += 1

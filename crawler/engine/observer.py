@@ -29,15 +29,35 @@ class Gate(Protocol):
         """How long nobody may pass yet."""
         ...
 
+    @property
+    def away(self) -> str:
+        """What is missing on the way to the service, nothing while it can be reached."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """What a person should know: the network is away, or a family of endpoints fails."""
+        ...
+
+
+class Watch(Protocol):
+    """What notices that the computer slept."""
+
+    @property
+    def state(self) -> str:
+        """That it slept, as long as it is news, else nothing."""
+        ...
+
 
 class Observer:
     """Rates are means over the last ten seconds."""
 
-    def __init__(self, run: Run, gates: Mapping[str, Gate], clock: Clock, asked: str) -> None:
+    def __init__(self, run: Run, gates: Mapping[str, Gate], clock: Clock, asked: str, watch: Watch) -> None:
         self._run = run
         self._gates = gates
         self._clock = clock
         self._asked = asked
+        self._watch = watch
         self._began_seconds = clock.monotonic_seconds()
         self._marks: deque[tuple[float, int, int]] = deque()
 
@@ -93,7 +113,7 @@ class Observer:
 
     def _rate(self) -> str:
         rates = {name: gate.rate_in_force for name, gate in self._gates.items()}
-        told = {name: "no limit" if rate is None else f"{rate:g}/s" for name, rate in rates.items()}
+        told = {name: "no limit" if rate is None else f"{rate:.3g}/s" for name, rate in rates.items()}
         if len(told) == 1:
             return next(iter(told.values()))
         return ", ".join(f"{name} {rate}" for name, rate in told.items())
@@ -103,9 +123,12 @@ class Observer:
         if run.feeder.drain_reason is not None:
             return "draining"
         for gate in self._gates.values():
+            if gate.away:
+                return gate.state
             if gate.pause_left_seconds > 0:
                 until = iso(self._clock.epoch_seconds() + gate.pause_left_seconds)
                 return f"paused until {until} because {gate.reason}"
         if run.sequencer.waiting and not run.feeder.outstanding:
             return f"waiting until {iso(run.sequencer.waiting[0][0])} for lists that failed"
-        return "running"
+        news = [self._watch.state, *(gate.state for gate in self._gates.values())]
+        return ", ".join(["running", *filter(None, news)])

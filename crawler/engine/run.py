@@ -6,8 +6,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from msgspec import Struct
 
@@ -17,6 +18,7 @@ from crawler.engine.budget import RunBudget
 from crawler.engine.committer import Committer
 from crawler.engine.cover import NOTES, Claim, Cover
 from crawler.engine.feeder import Feeder, window_of
+from crawler.engine.flight import task_of
 from crawler.engine.kinds import PLAIN, Kinds
 from crawler.engine.ledger import Ledger
 from crawler.engine.sequencer import Rules, Sequencer
@@ -25,7 +27,7 @@ from crawler.engine.worker import Crew, Source
 from crawler.errors import ProviderError, StorageError
 from crawler.frontier.known import Known
 from crawler.frontier.replay import replay
-from crawler.frontier.rows import ShardRow
+from crawler.frontier.rows import Listing, ShardRow
 from crawler.frontier.store import Frontier, Start
 from crawler.model import Item, Relation
 from crawler.policy import order
@@ -229,6 +231,7 @@ class Run:
         )
         self.committer = Committer(self.frontier, writer, start.totals, self.budget, self._landed)
         self.committer.begin(start.position, start.last_row)
+        self.committer.rates = self._rates
         rules = Rules(settings.long_list_pages, settings.nodes_max, settings.hydrate)
         self.sequencer = Sequencer(self.feeder, self.backlog, self.ledger, self.committer, self._clock, rules)
         self.sequencer.begin(start.position, start.listings, sum(Counter(start.totals.get("nodes", {})).values()))
@@ -240,6 +243,22 @@ class Run:
             self,
             sets_bugs_aside=settings.sets_bugs_aside,
         )
+        for name, source in self._sources.items():
+            source.gate.recall(start.totals.get("rates", {}).get(name, {}), self._clock.epoch_seconds())
+            source.gate.on_return = partial(self._returned, name)
+
+    def _rates(self) -> dict[str, Any]:
+        now = self._clock.epoch_seconds()
+        return {name: source.gate.learned(now) for name, source in self._sources.items()}
+
+    def _returned(self, name: str, family: str) -> None:
+        """Let the lists of a family of endpoints come back that was failing: it answers again."""
+        provider = self._sources[name].provider
+
+        def is_meant(listing: Listing) -> bool:
+            return listing.source == name and provider.request(task_of(listing)).family == family
+
+        self.sequencer.hasten(is_meant)
 
     def _paused_seconds(self) -> float:
         return min((source.gate.pause_left_seconds for source in self._sources.values()), default=0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -71,6 +71,15 @@ class Sequencer:
         self._backlog.logged(entry.runs)
         self._committer.submit(entry)
         self.nodes += sum(number for path, number in entry.tally.items() if path[0] == "nodes")
+
+    def hasten(self, is_meant: Callable[[Listing], bool]) -> None:
+        """Let listings that wait for a date come back now, because what made them fail is over."""
+        if any(is_meant(listing) for _, _, listing in self.waiting):
+            self.waiting = [
+                (0.0 if is_meant(listing) else date, number, listing) for date, number, listing in self.waiting
+            ]
+            heapq.heapify(self.waiting)
+            self.stir()
 
     def stir(self) -> None:
         """Wake the sequencer if it is waiting for a date."""

@@ -7,7 +7,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -40,10 +40,15 @@ class Gate(Protocol):
     """Where requests wait before they are sent. `reason` is why it is shut."""
 
     reason: str
+    on_return: Callable[[str], object]
 
     @property
     def pause_left_seconds(self) -> float:
         """How long nobody may pass yet."""
+        ...
+
+    def pause_left(self, family: str) -> float:
+        """Return for how many seconds nobody may pass who asks this family of endpoints."""
         ...
 
     def pause(
@@ -57,6 +62,14 @@ class Gate(Protocol):
         is_blocked: bool = False,
     ) -> bool:
         """Shut the gate for all; an answer to what was sent before the last pause began changes nothing."""
+        ...
+
+    def learned(self, epoch_seconds: float) -> dict[str, Any]:
+        """Return what was learned of the service's limits, ready for JSON; `epoch_seconds` is the date of now."""
+        ...
+
+    def recall(self, remembered: Mapping[str, Any], epoch_seconds: float) -> None:
+        """Go on with what an earlier start learned."""
         ...
 
 
@@ -153,7 +166,7 @@ class Crew:
         asked = asyncio.ensure_future(source.client.ask(request))
         try:
             while not asked.done():
-                left_seconds = source.gate.pause_left_seconds
+                left_seconds = source.gate.pause_left(request.family)
                 if left_seconds > PATIENCE_SECONDS:
                     raise Throttled(source.gate.reason, wait_seconds=left_seconds)
                 await asyncio.wait([asked], timeout=PATIENCE_SECONDS)

@@ -9,11 +9,13 @@ two, after runs of different speed, only the true one is left. Later one is enou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-COARSE = 40
-FINE = 32
+_POINTS = 48
+_UPWARD = 0.25
+_ZOOMS = 3
+_PEAKS = 5
 TOLERANCE = 1.0
 """Answers overtake each other on the way, so levels are known to about one request."""
 
@@ -31,8 +33,8 @@ class Estimate(NamedTuple):
 
     @property
     def middle(self) -> float:
-        """Return the rate in the middle."""
-        return math.sqrt(self.low * self.high)
+        """Return a rate between, nearer to the low one: whatever is above what was asked fits a burst of one."""
+        return between(self.low, self.high)
 
 
 class Bounds(NamedTuple):
@@ -43,35 +45,44 @@ class Bounds(NamedTuple):
     burst: float | None = None
 
 
+def between(low: float, high: float) -> float:
+    """Return a rate between two, nearer to the low one."""
+    return low * math.exp(_UPWARD * math.log(high / low))
+
+
 def infer(granted: Sequence[float], refused: Sequence[float], bounds: Bounds) -> Estimate:
-    """Return the rates within bounds that explain the moments, in seconds, of grants and of first refusals."""
-    lowest, highest, burst = bounds
+    """Return the rates within bounds that explain the moments, in seconds, of grants and of first refusals.
+
+    What a rate leaves for the burst has narrow peaks, so the best few places of a grid are looked at more and more
+    closely.
+    """
     moments = sorted([(moment, True) for moment in granted] + [(moment, False) for moment in refused])
-    low, high, _ = _best(moments, _grid(lowest, highest, COARSE), burst)
-    step = (highest / lowest) ** (1 / COARSE)
-    low, high, room = _best(moments, _grid(max(lowest, low / step), min(highest, high * step), FINE), burst)
-    smallest, largest = _bursts(moments, (low * high) ** 0.5)
-    return Estimate(low, high, max(0.0, -room), (smallest + largest) / 2 if refused else smallest)
+    step = (bounds.highest / bounds.lowest) ** (1 / (_POINTS - 1))
+    rooms = {rate: _room(moments, rate, bounds.burst) for rate in (bounds.lowest * step**n for n in range(_POINTS))}
+    for _ in range(_ZOOMS):
+        for rate in _between(rooms):
+            rooms[rate] = _room(moments, rate, bounds.burst)
+    best = max(rooms.values())
+    fitting = sorted(rate for rate, room in rooms.items() if room >= best - TOLERANCE)
+    smallest, largest = _bursts(moments, between(fitting[0], fitting[-1]))
+    return Estimate(fitting[0], fitting[-1], max(0.0, -best), (smallest + largest) / 2 if refused else smallest)
 
 
-def _grid(lowest: float, highest: float, points: int) -> list[float]:
-    return [lowest * (highest / lowest) ** (point / (points - 1)) for point in range(points)]
+def _between(rooms: Mapping[float, float]) -> list[float]:
+    """Return the rates half-way between the best ones and their neighbours."""
+    rates = sorted(rooms)
+    best = sorted(range(len(rates)), key=lambda place: -rooms[rates[place]])[:_PEAKS]
+    pairs = {(place, place + 1) for place in best} | {(place - 1, place) for place in best}
+    return [math.sqrt(rates[a] * rates[b]) for a, b in pairs if a >= 0 and b < len(rates)]
 
 
-def _best(
-    moments: Sequence[tuple[float, bool]], rates: Sequence[float], burst: float | None
-) -> tuple[float, float, float]:
-    """Return the lowest and the highest rate that fit best, and the room that is left at the best."""
-    rooms = []
-    for rate in rates:
-        smallest, largest = _bursts(moments, rate)
-        if burst is not None:
-            slack = max(TOLERANCE, 0.1 * burst)
-            smallest, largest = max(smallest, burst - slack), min(largest, burst + slack)
-        rooms.append(largest - smallest)
-    best = max(rooms)
-    fitting = [rate for rate, room in zip(rates, rooms, strict=True) if room >= best - TOLERANCE]
-    return fitting[0], fitting[-1], best
+def _room(moments: Sequence[tuple[float, bool]], rate: float, burst: float | None) -> float:
+    """Return what is left between the smallest burst that the grants need and the largest that the refusals leave."""
+    smallest, largest = _bursts(moments, rate)
+    if burst is not None:
+        slack = max(TOLERANCE, 0.1 * burst)
+        smallest, largest = max(smallest, burst - slack), min(largest, burst + slack)
+    return largest - smallest
 
 
 def _bursts(moments: Sequence[tuple[float, bool]], rate: float) -> tuple[float, float]:

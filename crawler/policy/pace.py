@@ -72,7 +72,7 @@ class Pace(Struct):
     `since` is when the run began, `granted` what it was granted. `stamps` are the moments at which requests that were
     granted were sent, `refusals` those of each event's first refusal. `is_shut`: an event is not over; `misses` counts
     those who tried since, `missed_at` is the last. `burst` is that of the bucket, once known. `good_rate` is what was
-    kept before the look upward that is under way.
+    kept before the look upward that is under way. `is_fresh`: what was asked before the first stamp is not known.
     """
 
     ceiling: float | None = None
@@ -99,6 +99,7 @@ class Pace(Struct):
     run_granted: int = 0
     run_seconds: float = 0.0
     window: Window | None = None
+    is_fresh: bool = False
     burst: float | None = None
     quota_seconds: float = 0.0
     alike: int = 0
@@ -124,7 +125,14 @@ def new_pace(ceiling: RequestsPerSecond | None) -> Pace:
 
 def parted(pace: Pace, requests_per_second: float) -> Pace:
     """Return the pace of a part of what had one pace, to go on from a rate; what was learned together is forgotten."""
-    part = Pace(ceiling=pace.ceiling, phase="ramp", why="a limit of its own", since=pace.since, tick_at=pace.tick_at)
+    part = Pace(
+        ceiling=pace.ceiling,
+        phase="ramp",
+        why="a limit of its own",
+        since=pace.since,
+        tick_at=pace.tick_at,
+        is_fresh=True,
+    )
     set_rate(part, requests_per_second)
     return part
 
@@ -134,7 +142,7 @@ def recall(pace: Pace, learned: Learned, now: float) -> None:
     if not learned.refusals or learned.requests_per_second is None:
         return
     pace.events, pace.form, pace.window = learned.refusals, learned.form, learned.window
-    pace.probe_seconds = learned.probe_seconds
+    pace.probe_seconds, pace.is_fresh = learned.probe_seconds, True
     hold(pace, now, learned.requests_per_second, learned.why)
 
 
@@ -259,4 +267,4 @@ def _escape(pace: Pace) -> None:
     pace.is_quota_refuted = pace.is_quota_refuted or pace.form == "quota"
     begin_anew(pace)
     pace.phase, pace.is_probing, pace.why = "ramp", False, "the limit that was known is gone"
-    pace.stamps, pace.refusals = pace.stamps[-1:], []
+    pace.stamps, pace.refusals, pace.is_fresh = pace.stamps[-1:], [], True

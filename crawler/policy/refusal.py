@@ -30,9 +30,12 @@ KNOWN_EVENTS = 3
 """Refusals after which a bucket is known: two with runs of different speed, and one to be exact."""
 
 _LONG_SECONDS = 10.0
+_SOON_SECONDS = 10.0
 _MANY = 100
 _SLOWER = 0.85
 _BACK = 0.7
+_ONCE = 0.85
+_OFFERED_MARGIN = 1.05
 _SECOND = 0.93
 _BUCKET_MARGIN = 0.985
 _QUOTA_MARGIN = 0.985
@@ -159,12 +162,17 @@ def _keep_bucket(pace: Pace, now: float, paused_seconds: float) -> None:
     if was_wrong:
         pace.burst = None
     pace.form, pace.why = "bucket", f"refused at {offered:.3g}/s"
+    if pace.is_fresh:
+        _forget(pace)
     estimate = _bucket_rate(pace, offered)
-    if estimate.misfit > _MISFIT_MAX + 0.1 * offered:
+    if estimate.misfit > _MISFIT_MAX + 0.1 * offered or (was_wrong and pace.run_seconds < _SOON_SECONDS):
         _change(pace)
     if pace.events == 1 or not pace.stamps:
         pace.phase = "search"
         set_rate(pace, _BACK * offered)
+    elif len(pace.refusals) < 2:  # noqa: PLR2004 - one fits everything
+        pace.phase = "search"
+        set_rate(pace, _ONCE * offered)
     elif pace.events < KNOWN_EVENTS:
         pace.phase = "search"
         set_rate(pace, min(_SECOND * estimate.middle, _PENALTY_MARGIN * offered))
@@ -178,14 +186,17 @@ def _bucket_rate(pace: Pace, offered: float) -> Estimate:
     forget_before(pace, sorted(pace.stamps)[-STAMPS_MAX:][0] if pace.stamps else 0.0)
     if not pace.stamps or not pace.refusals:
         return Estimate(offered, offered, 0.0, 1.0)
-    return infer(pace.stamps, pace.refusals, Bounds(offered / 6, offered * 1.2, pace.burst))
+    return infer(pace.stamps, pace.refusals, Bounds(offered / 6, offered * _OFFERED_MARGIN, pace.burst))
+
+
+def _forget(pace: Pace) -> None:
+    """Forget all moments: how much of the burst was used up before them is not known, and after a pause none of it."""
+    pace.stamps, pace.refusals, pace.is_fresh = [], [], False
 
 
 def _change(pace: Pace) -> None:
     """Let only this run count: what was refused now fits no limit of before. Looks upward come soon."""
-    start = pace.refused_at - pace.run_seconds
-    forget_before(pace, max(start, pace.refused_at - 5.0))
-    pace.refusals = pace.refusals[-1:]
+    _forget(pace)
     form = pace.form
     begin_anew(pace)
     pace.form, pace.events, pace.probe_seconds = form, 1, PROBE_CHANGED_SECONDS

@@ -20,7 +20,7 @@ from crawler.errors import Resting
 from crawler.policy import breaker as breakers
 from crawler.policy import pace as paces
 from crawler.policy import refusal
-from crawler.policy.blame import Blame
+from crawler.policy.blame import BOOST, Blame, Trial
 from crawler.policy.breaker import Breaker
 from crawler.policy.pace import Learned
 from crawler.policy.rate import DEFAULT_BURST, RequestsPerSecond, smoothing
@@ -99,17 +99,26 @@ class Gate:
 
     @property
     def pause_left_seconds(self) -> float:
-        """Return how long the gate stays shut, 0 while it is open; for display."""
-        return max(0.0, max(lane.door.until for lane in self._all()) - self.time())
+        """Return how long the gate stays shut for everybody, 0 while anybody may pass; for display."""
+        return max(0.0, min(lane.door.until for lane in self._all()) - self.time())
+
+    def pause_left(self, family: str) -> float:
+        """Return for how many seconds nobody may pass who asks this family of endpoints."""
+        return max(0.0, self._lanes.get(family, self._shared).door.until - self.time())
 
     @property
     def state(self) -> str:
-        """Return what a person should know: that the network is away, or that a family rests; else nothing."""
+        """Return what a person should know: that the network is away, or that a family waits; else nothing."""
         now = self.time()
         if self.away:
             return f"the network is away ({self.away}), {_again(self._network.until - now)}"
+        waits = [
+            f"{name} is paused, {_again(lane.door.until - now)}"
+            for name, lane in sorted(self._lanes.items())
+            if lane.door.until > now
+        ]
         rests = [f"{name} fails, {_again(self._breakers[name].trial_at - now)}" for name in sorted(self._resting)]
-        return "; ".join(rests)
+        return "; ".join([*waits, *rests])
 
     def time(self) -> float:
         """Return the loop's time in seconds, by which `sent_at_seconds` and `paused_until` are told."""
@@ -143,7 +152,9 @@ class Gate:
         if lane.door.is_shut:
             self._return(lane, sent_at_seconds, outcome)
         if outcome == "granted":
-            self._blame.granted(family, sent_at_seconds)
+            trial = self._blame.granted(family, sent_at_seconds)
+            if trial is not None and self._shared.pace.rate is not None:
+                paces.set_rate(self._shared.pace, trial.rate)
             paces.granted(lane.pace, sent_at_seconds, self.time())
 
     def pause(
@@ -259,16 +270,21 @@ class Gate:
         """Return the lane that a refusal in the shared one concerns: its family's own, for a trial, or all."""
         blame, shared = self._blame, self._shared
         if blame.trial is not None:
-            self._merge(blame.refuted())
+            self._merge(blame.trial)
+            blame.refuted()
         was = shared.pace.rate or shared.pace.measured or paces.FIRST_RATE
         if is_blocked or not family or not blame.try_alone(family, self.time(), was):
             return shared
         lane = self._lanes[family] = Lane(paces.parted(shared.pace, blame.share(family) * was))
+        if shared.pace.rate is not None:
+            paces.set_rate(shared.pace, BOOST * was)
         return lane
 
-    def _merge(self, family: str) -> None:
+    def _merge(self, trial: Trial) -> None:
         """Put a family back into the shared lane, with the pause that it was given."""
-        lane = self._lanes.pop(family)
+        lane = self._lanes.pop(trial.family)
+        if self._shared.pace.rate is not None:
+            paces.set_rate(self._shared.pace, trial.rate)
         self._shared.door.until = max(self._shared.door.until, lane.door.until)
         lane.door.reopen()
 

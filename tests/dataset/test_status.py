@@ -7,7 +7,7 @@ import pytest
 
 from crawler.config import Config, dumps, with_overrides
 from crawler.dataset.reader import records
-from crawler.dataset.status import LOCK, status, text
+from crawler.dataset.status import LOCK, rate_text, status, text
 from crawler.dataset.verify import verify
 from crawler.errors import ConfigError, StorageError
 from crawler.frontier.lock import hold
@@ -95,3 +95,17 @@ def test_a_run_on_a_read_only_disk_is_read(tmp_path: Path) -> None:
     (run / "frontier.sqlite-wal").write_bytes(b"commits")
     with pytest.raises(StorageError, match="copy the whole run"):
         status(run)
+
+
+def test_the_rate_in_force_is_told_with_its_reason() -> None:
+    """Each source has its rate, each family with a limit of its own another, and a pause says until when."""
+    lane = {"requests_per_second": 49.234, "why": "refused at 51/s", "form": "bucket", "refusals": 3}
+    quota = {"requests_per_second": None, "why": "no limit was met", "form": "", "refusals": 0}
+    told = rate_text(
+        "soundcloud",
+        {"all": {**quota, "paused_until": None}, "users/likes": {**lane, "paused_until": "2026-11-21T16:00:00Z"}},
+    )
+    assert told == (
+        "soundcloud: no limit for all others (no limit was met); "
+        "49.2/s for users/likes (refused at 51/s, paused until 2026-11-21T16:00:00Z)"
+    )
