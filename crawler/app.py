@@ -257,7 +257,7 @@ async def _crawl_with(plan: Plan, config: Config, log: Log, clock: SystemClock) 
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(sources.opened(config, plan.credentials, plan.folder, hide=log.hide))
         run = Run(plan.folder, _settings(config), opened.sources, clock, random.random)
-        run.report = log.logger.warning
+        run.report, run.scrub = log.logger.warning, log.scrubbed
         await stack.enter_async_context(run)
         opened.keep_to(run.budget)
         await run.note_start()

@@ -62,6 +62,12 @@ class Log:
         if secret:
             self._secrets.append(secret)
 
+    def scrubbed(self, data: bytes) -> bytes:
+        """Return bytes without the secrets: some services echo what they were asked with."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            data = data.replace(secret.encode(), REDACTED.encode())
+        return data
+
     def write(self, line: bytes) -> int:
         """Append a line; raises `StorageError`."""
         with disk_errors(f"write to {self._name}"):

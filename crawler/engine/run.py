@@ -99,6 +99,7 @@ class Run:
     ) -> None:
         self.recovered: list[str] = []
         self.report: Callable[..., object] = lambda _event, **_facts: None
+        self.scrub: Callable[[bytes], bytes] = lambda body: body
         self._folder = folder
         self._settings = settings
         self._sources = sources
@@ -195,7 +196,7 @@ class Run:
         path = folder / f"{stamp}-{len(self._unreadable):06d}.body"
         try:
             folder.mkdir(exist_ok=True)
-            path.write_bytes(body)
+            path.write_bytes(self.scrub(body))
             path.with_suffix(".txt").write_text(f"{name}\n{reason}\n", encoding="utf-8")
         except OSError as error:
             message = f"could not keep an unreadable answer in {folder}: {error.strerror}"

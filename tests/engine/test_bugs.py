@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from crawler.dataset.status import status
 from crawler.engine.run import Run
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import Source
+from crawler.log import open_log
 from crawler.model import Item, Page, Response, Task
 from crawler.transport.gate import Gate
 from tests.engine.toy import StillClock, ToyClient, ToyProvider, World, settings
@@ -83,3 +85,13 @@ def test_a_service_that_breaks_does_not_fill_the_disk(tmp_path: Path, monkeypatc
     for page in range(100):
         run.unreadable("page", b"%d" % page, "no page")
     assert len(list((tmp_path / "unreadable").glob("*.body"))) == 5
+
+
+def test_an_unreadable_answer_is_kept_without_the_credentials_it_echoes(tmp_path: Path) -> None:
+    """What takes secrets out of the log takes them out of kept answers too: the web's API echoes the client id."""
+    run = Run(tmp_path, settings(empty_data=b"{}"), {}, StillClock(), lambda: 0.0)
+    with closing(open_log(tmp_path / "log.jsonl", ["client-id-of-mine"])) as log:
+        run.scrub = log.scrubbed
+        run.unreadable("comments of track 5, page 1", b'{"next_href":"x?client_id=client-id-of-mine&a=1"}', "no page")
+    (kept,) = (tmp_path / "unreadable").glob("*.body")
+    assert kept.read_bytes() == b'{"next_href":"x?client_id=(secret)&a=1"}'
