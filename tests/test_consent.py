@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,33 +17,18 @@ from crawler.config import Config, load
 from crawler.dataset.reader import records
 from crawler.errors import ConfigError, Refused
 from crawler.sandbox.own import feed_tracks
-from crawler.sandbox.serve import open_world, serve
-from crawler.sandbox.service import Sandbox
+from crawler.sandbox.serve import open_world
 from crawler.transport.consent import listening
+from tests.served import served
 
-WORLD = ("synthetic", 40, 5)
+USERS, SEED = 40, 5
 
 
 @pytest.fixture
 def sandbox() -> Iterator[str]:
-    """Serve a sandbox in a thread; give its address."""
-    loop, started, address = asyncio.new_event_loop(), threading.Event(), []
-    stop = asyncio.Event()
-
-    def ready(url: str) -> None:
-        address.append(url)
-        started.set()
-
-    world = Sandbox(open_world(*WORLD))
-    thread = threading.Thread(
-        target=lambda: loop.run_until_complete(serve(world, "127.0.0.1", 0, ready=ready, stop=stop))
-    )
-    with closing(loop):
-        thread.start()
-        started.wait(10)
-        yield address[0]
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
+    """Serve a sandbox; give its address."""
+    with served(USERS, SEED) as url:
+        yield url
 
 
 @pytest.fixture
@@ -101,7 +84,7 @@ def test_a_person_agrees_crawls_and_takes_it_back(
     assert run("auth", "status", "--config", config) == 0
     assert "user 1 (User 1) agreed" in capsys.readouterr().out
     assert run("crawl", tmp_path / "run", "--config", config, "--seed", "me") == 0
-    world = open_world(*WORLD)
+    world = open_world("synthetic", USERS, SEED)
     nodes = {(line["kind"], line["id"]): line["depth"] for line in records(tmp_path / "run", "nodes")}
     feeds = {*feed_tracks(world, 1), *feed_tracks(world, 1, own=True)}
     assert feeds

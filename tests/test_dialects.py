@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from crawler.dataset.reader import records
 from crawler.sandbox import cursors
 from crawler.sandbox.serve import open_world
 from crawler.sandbox.web_objects import iso
+from tests.served import sections, served
 
 USERS = 30
 SEED = 3
@@ -23,23 +25,38 @@ V1 = (
 )
 LEGACY = (
     'sources = ["soundcloud"]\n[crawl.relations]\nuser = ["followers", "followings", "likes_tracks"]\n'
-    'track = ["favoriters"]\nplaylist = []\n[soundcloud]\ndialect = "legacy"\n'
+    'track = ["favoriters"]\nplaylist = []\n'
 )
 V2 = (
     'sources = ["soundcloud_v2"]\n[crawl.relations]\nuser = ["followers", "followings", "likes"]\ntrack = []\n'
-    "playlist = []\n[soundcloud_v2]\naccept_unofficial_terms = true\n"
+    "playlist = []\n"
 )
 BOTH = (
     'sources = ["soundcloud", "soundcloud_v2"]\n[crawl.relations]\nuser = ["followers", "soundcloud_v2/likes"]\n'
-    "track = []\nplaylist = []\n[soundcloud_v2]\naccept_unofficial_terms = true\n"
+    "track = []\nplaylist = []\n"
 )
 
 
-def crawl(folder: Path, crawl_section: str, *arguments: str) -> int:
-    """Crawl a small world with some configuration; return the exit code."""
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Serve a sandbox; give its address."""
+    with served(USERS, SEED) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SOUNDCLOUD_CLIENT_ID", "SOUNDCLOUD_CLIENT_SECRET", "SOUNDCLOUD_V2_CLIENT_ID"):
+        monkeypatch.setenv(name, "made-up")
+
+
+def crawl(folder: Path, section: str, *arguments: str, address: str, accepts: bool = True) -> int:
+    """Crawl the world with some configuration; return the exit code."""
     folder.mkdir()
     config = folder / "config-used.toml"
-    config.write_text(f"[sandbox]\nenabled = true\nusers = {USERS}\nseed = {SEED}\n[crawl]\n{crawl_section}", "utf-8")
+    dialect = "legacy" if section == LEGACY else "current"
+    terms = f"accept_unofficial_terms = {str(accepts).lower()}\n"
+    config.write_text(f"[crawl]\n{section}{sections(address, dialect=dialect)}{terms}", "utf-8")
     with pytest.raises(SystemExit) as ended:
         main(["crawl", str(folder / "run"), "--config", str(config), *arguments])
     assert isinstance(ended.value.code, int)
@@ -55,10 +72,10 @@ def edges(folder: Path, *types: str) -> set[Edge]:
     }
 
 
-def test_all_dialects_give_the_same_follows_and_likes(tmp_path: Path) -> None:
+def test_all_dialects_give_the_same_follows_and_likes(tmp_path: Path, address: str) -> None:
     """Official, unofficial and old API give the same edges of one world; the unofficial one has the times of likes."""
     for name, section in {"v1": V1, "v2": V2, "legacy": LEGACY}.items():
-        assert crawl(tmp_path / name, section, "--seed", "1") == 0
+        assert crawl(tmp_path / name, section, "--seed", "1", address=address) == 0
     assert (
         edges(tmp_path / "v1", "follows") == edges(tmp_path / "v2", "follows") == edges(tmp_path / "legacy", "follows")
     )
@@ -77,16 +94,16 @@ def test_all_dialects_give_the_same_follows_and_likes(tmp_path: Path) -> None:
     assert {line["at"] for line in records(tmp_path / "v1" / "run", "edges") if line["type"] == "likes"} == {None}
 
 
-def test_two_dialects_in_one_run_share_their_nodes(tmp_path: Path) -> None:
+def test_two_dialects_in_one_run_share_their_nodes(tmp_path: Path, address: str) -> None:
     """Followers from the official API and likes from the web's meet in the same users, each known once."""
-    assert crawl(tmp_path / "both", BOTH, "--seed", "1") == 0
+    assert crawl(tmp_path / "both", BOTH, "--seed", "1", address=address) == 0
     lines = list(records(tmp_path / "both" / "run", "edges"))
     assert {(line["type"], line["source"]) for line in lines} >= {("follows", "soundcloud"), ("likes", "soundcloud_v2")}
     users = {line["id"] for line in records(tmp_path / "both" / "run", "nodes") if line["kind"] == "user"}
     assert {line["src"] for line in lines if line["type"] == "likes"} <= users
 
 
-def test_everything_of_the_unofficial_document_is_crawled(tmp_path: Path) -> None:
+def test_everything_of_the_unofficial_document_is_crawled(tmp_path: Path, address: str) -> None:
     """All relations of the web's API give records, from a chart and the discover page on, and stubs are described."""
     section = (
         'sources = ["soundcloud_v2"]\nhydrate = "undescribed"\nmax_depth = 2\n[crawl.relations]\nuser = ["profile", '
@@ -94,10 +111,12 @@ def test_everything_of_the_unofficial_document_is_crawled(tmp_path: Path) -> Non
         '"spotlight", "albums", "playlists_without_albums", "related", "featured_profiles", "web_profiles", '
         '"comments_written"]\n'
         'track = ["profile", "likers", "reposters", "related", "albums", "playlists_without_albums", "comments"]\n'
-        'playlist = ["profile", "tracks", "likers", "reposters"]\n[soundcloud_v2]\naccept_unofficial_terms = true\n'
+        'playlist = ["profile", "tracks", "likers", "reposters"]\n'
     )
     seeds = ("chart:top:techno", "featured:top:all-music", "discover:mixed-selections", "1")
-    assert crawl(tmp_path / "all", section, *(part for seed in seeds for part in ("--seed", seed))) == 0
+    assert (
+        crawl(tmp_path / "all", section, *(part for seed in seeds for part in ("--seed", seed)), address=address) == 0
+    )
     run = tmp_path / "all" / "run"
     given = {(line["type"], line["src_kind"], line["dst_kind"], line["via"]) for line in records(run, "edges")}
     assert {kind for kind, _, _, _ in given} == {
@@ -119,18 +138,18 @@ def test_everything_of_the_unofficial_document_is_crawled(tmp_path: Path) -> Non
 
 
 def test_the_unofficial_api_is_off_until_its_terms_are_accepted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without consent, or without a client id of one's own, nothing is opened and one sentence says why."""
-    assert crawl(tmp_path / "off", 'sources = ["soundcloud_v2"]\n', "--seed", "1") == 2
+    assert crawl(tmp_path / "off", 'sources = ["soundcloud_v2"]\n', "--seed", "1", address=address, accepts=False) == 2
     assert "accept_unofficial_terms = true" in capsys.readouterr().err
     assert not (tmp_path / "off" / "run").exists()
     monkeypatch.delenv("SOUNDCLOUD_V2_CLIENT_ID", raising=False)
     assert "SOUNDCLOUD_V2_CLIENT_ID" not in os.environ
     config = tmp_path / "config.toml"
     config.write_text(
-        '[crawl]\nsources = ["soundcloud_v2"]\n[soundcloud_v2]\naccept_unofficial_terms = true\n[sandbox]\n'
-        "enabled = false\n",
+        '[crawl]\nsources = ["soundcloud_v2"]\n[sandbox]\nenabled = false\n'
+        "[soundcloud_v2]\naccept_unofficial_terms = true\n",
         "utf-8",
     )
     with pytest.raises(SystemExit) as ended:

@@ -1,7 +1,8 @@
-"""Seeds from searches, and ids from oEmbed, through the command line and the real sandbox."""
+"""Seeds from searches, and ids from oEmbed, through the command line and a real sandbox."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,20 @@ from crawler.model import Response
 from crawler.providers import soundcloud_oembed
 from crawler.providers.soundcloud import search_id
 from crawler.seeds import read_seeds
+from tests.served import sections, served
 
-SANDBOX = "[sandbox]\nenabled = true\nusers = 60\n"
-V2 = f"{SANDBOX}[soundcloud_v2]\naccept_unofficial_terms = true\n"
-LEGACY = f'{SANDBOX}[soundcloud]\ndialect = "legacy"\n'
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Serve a sandbox; give its address."""
+    with served(60, 1) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SOUNDCLOUD_CLIENT_ID", "SOUNDCLOUD_CLIENT_SECRET", "SOUNDCLOUD_V2_CLIENT_ID"):
+        monkeypatch.setenv(name, "made-up")
 
 
 def run(*arguments: str | Path) -> int:
@@ -27,28 +38,29 @@ def run(*arguments: str | Path) -> int:
 
 
 @pytest.mark.parametrize(
-    "section,source,what,kinds",
+    "dialect,source,what,kinds",
     [
-        (SANDBOX, "soundcloud", "users", {"user"}),
-        (SANDBOX, "soundcloud", "tracks", {"track"}),
-        (SANDBOX, "soundcloud", "playlists", {"playlist"}),
-        (LEGACY, "soundcloud", "tracks", {"track"}),
-        (LEGACY, "soundcloud", "playlists", {"playlist"}),
-        (V2, "soundcloud_v2", "everything", {"user", "track", "playlist"}),
-        (V2, "soundcloud_v2", "albums", {"playlist"}),
+        ("current", "soundcloud", "users", {"user"}),
+        ("current", "soundcloud", "tracks", {"track"}),
+        ("current", "soundcloud", "playlists", {"playlist"}),
+        ("legacy", "soundcloud", "tracks", {"track"}),
+        ("legacy", "soundcloud", "playlists", {"playlist"}),
+        ("current", "soundcloud_v2", "everything", {"user", "track", "playlist"}),
+        ("current", "soundcloud_v2", "albums", {"playlist"}),
     ],
 )
 def test_what_a_search_prints_is_a_file_of_seeds(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    section: str,
+    address: str,
+    dialect: str,
     source: str,
     what: str,
     kinds: set[str],
 ) -> None:
     """The lines of a search are read back as seeds of the kinds that were searched for, as many as were asked for."""
     config, seeds = tmp_path / "config.toml", tmp_path / "seeds.txt"
-    config.write_text(section, "utf-8")
+    config.write_text(f"{sections(address, dialect=dialect)}accept_unofficial_terms = true\n", "utf-8")
     limit = "12"
     assert run("seeds", "search", what, "rain & sun", "--limit", limit, "--source", source, "--config", config) == 0
     text = capsys.readouterr().out
@@ -59,10 +71,10 @@ def test_what_a_search_prints_is_a_file_of_seeds(
     assert len(found) == len(text.splitlines()) - 1 == int(limit)
 
 
-def test_filters_reach_the_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_filters_reach_the_service(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A filter that fits nothing finds nothing, one that fits some leaves the others out."""
     config = tmp_path / "config.toml"
-    config.write_text(SANDBOX, "utf-8")
+    config.write_text(sections(address), "utf-8")
 
     def found(*options: str) -> set[str]:
         assert run("seeds", "search", "tracks", "rain", "--config", config, "--limit", "200", *options) == 0
@@ -87,11 +99,11 @@ def test_filters_reach_the_service(tmp_path: Path, capsys: pytest.CaptureFixture
     ],
 )
 def test_a_search_that_cannot_be_is_refused_before_anybody_is_asked(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
+    tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
 ) -> None:
     """One sentence, exit code 2, nothing printed."""
     config = tmp_path / "config.toml"
-    config.write_text(SANDBOX, "utf-8")
+    config.write_text(sections(address), "utf-8")
     assert run("seeds", "search", *arguments, "--config", config) == 2
     told = capsys.readouterr()
     assert sentence in told.err
@@ -103,10 +115,10 @@ def test_words_and_filters_are_one_query() -> None:
     assert search_id("a b&c=d", {"bpm[from]": "60", "genres": "A,B"}) == "a%20b%26c%3Dd&bpm[from]=60&genres=A,B"
 
 
-def test_oembed_tells_ids_without_credentials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_oembed_tells_ids_without_credentials(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`resolve --oembed` prints the URN behind an address, and says of another that there is none."""
     config = tmp_path / "config.toml"
-    config.write_text(SANDBOX, "utf-8")
+    config.write_text(sections(address), "utf-8")
     urls = ("https://soundcloud.com/user-000000007", "https://soundcloud.com/nobody-at-all")
     assert run("resolve", "--oembed", *urls, "--config", config) == 3
     told = capsys.readouterr()
