@@ -26,7 +26,7 @@ from crawler.engine.supervisor import Ending, Supervisor
 from crawler.engine.worker import Crew, Source
 from crawler.errors import ProviderError, StorageError
 from crawler.frontier.known import Known
-from crawler.frontier.replay import replay
+from crawler.frontier.replay import give_back, replay
 from crawler.frontier.rows import Listing, ShardRow
 from crawler.frontier.store import Frontier, Start
 from crawler.model import Item, Relation
@@ -283,6 +283,8 @@ class Run:
             self.backlog.replayed(rows, start.position)
             row = rows[-1].row
             del rows  # or two chunks of many megabytes would be there at once
+        if row > _REPLAY_ROWS:
+            give_back()
 
     def _landed(self, pages: int, row: int) -> None:
         self.feeder.landed(pages)

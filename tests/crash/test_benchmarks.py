@@ -30,3 +30,12 @@ def test_the_price_of_syncs_can_be_measured() -> None:
     found = json.loads(printed("benchmarks/durability.py", "--users", "5", "--turns", "1"))
     assert found["ratio"] > 0
     assert found["shard_syncs"] > 0
+
+
+@pytest.mark.slow
+def test_the_frontier_can_be_measured_at_a_size() -> None:
+    """A row for each number of nodes, the first of which the ratios are to."""
+    sizes = ("--nodes", "2000", "5000", "--ids", "sparse", "--rounds", "1", "--seconds", "0.5")
+    rows = printed("benchmarks/frontier.py", *sizes).strip().splitlines()
+    assert [row.split("|")[1].strip() for row in rows[-2:]] == ["2,000", "5,000"]
+    assert rows[-2].split("|")[3].strip() == "1.00"
