@@ -88,6 +88,12 @@ class Response(Struct, frozen=True):
     headers: Mapping[str, str]
     body: bytes
 
+    def __repr__(self) -> str:  # debuggers and loops print what they hold, and a token's answer is a secret
+        return f"Response(status={self.status}, body=<{len(self.body)} bytes>)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("status", self.status), ("body", f"<{len(self.body)} bytes>")]
+
 
 class Body(Protocol):
     """The described part of a node, kept unencoded until somebody wants its line."""

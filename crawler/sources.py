@@ -31,6 +31,7 @@ from crawler.transport.client import Client
 from crawler.transport.credentials import TokenOwner
 from crawler.transport.gate import Gate
 from crawler.transport.http import Http, Timeouts, is_loopback
+from crawler.transport.redaction import Secrets
 from crawler.transport.vault import Vault, open_vault, state_folder
 
 Credentials = Mapping[str, Mapping[str, str]]
@@ -118,12 +119,19 @@ async def opened(
     `folder` is the run's, None without one; `hide` is told every secret that comes up.
     """
     async with AsyncExitStack() as stack:
-        found = Opened({}, {}, {})
+        found, secrets = Opened({}, {}, {}), Secrets()
+
+        def keep_secret(text: str) -> None:
+            secrets.add(text)
+            hide(text)
+
+        for text in secrets_of(credentials):
+            keep_secret(text)
         for name in config.crawl.sources:
             gate = gate_of(config, name)
             vault = _vault(config, name, credentials[name], folder)
-            owner = _owner(config, name, credentials[name], vault, hide)
-            client = await stack.enter_async_context(_client(config, name, credentials[name], gate, owner))
+            owner = _owner(config, name, credentials[name], vault, keep_secret)
+            client = await stack.enter_async_context(_client(config, name, gate, owner, credentials[name], secrets))
             if (day := _day(config, name, vault)) is not None:
                 client.budgets = (day,)
                 stack.callback(day.close)
@@ -137,7 +145,7 @@ async def opened(
 
 @asynccontextmanager
 async def _client(
-    config: Config, name: str, values: Mapping[str, str], gate: Gate, owner: TokenOwner | None
+    config: Config, name: str, gate: Gate, owner: TokenOwner | None, values: Mapping[str, str], secrets: Secrets
 ) -> AsyncIterator[Client]:
     section = section_of(config, name)
     access = registry.service(name).access(section, values)
@@ -149,7 +157,7 @@ async def _client(
         contact=section.contact or "",
         access=access,
     ) as http:
-        yield Client(http, gate, owner, quota=access.quota, locks_paths=access.locks_paths)
+        yield Client(http, gate, owner, quota=access.quota, locks_paths=access.locks_paths, secrets=secrets)
 
 
 def _owner(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from crawler.errors import Refused, Spent, Unreached
@@ -14,6 +14,7 @@ from crawler.transport.allowance import Budget, Ticket
 from crawler.transport.credentials import TokenOwner
 from crawler.transport.gate import Gate, Outcome
 from crawler.transport.http import TOKEN_FAMILY, Http
+from crawler.transport.redaction import Secrets
 
 _SILENT = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 """Answers that may come from in front of the API, and so do not tell that the token is good."""
@@ -37,9 +38,9 @@ class Client:
 
     `requests` counts every request that may have reached the service, for tokens too, and `in_flight` those without an
     answer; each is in all `budgets`, which may be set until the first. Without `credentials` requests go without
-    a token. `quota` is told every answer that is not a token's, and `epoch_seconds` is our clock for it. With
+    a token. `quota` is told every answer that is not a token's. With
     `locks_paths` a 401 after a fresh token is an answer like others, and a family of endpoints that gave one is not
-    refreshed for again.
+    refreshed for again. Of `secrets` an answer is freed before anybody sees it.
     """
 
     def __init__(
@@ -49,17 +50,17 @@ class Client:
         credentials: TokenOwner | None,
         budgets: Sequence[Budget] = (),
         quota: Quota | None = None,
-        epoch_seconds: Callable[[], float] = time.time,
         *,
         locks_paths: bool = False,
+        secrets: Secrets | None = None,
     ) -> None:
         self._http = http
         self._gate = gate
         self._credentials = credentials
         self.budgets = budgets
         self._quota = quota
-        self._epoch_seconds = epoch_seconds
         self._spent: Spent | None = None
+        self._secrets = secrets or Secrets()
         self._locks_paths = locks_paths
         self._locked: set[str] = set()
         self.requests = self.in_flight = 0
@@ -168,8 +169,16 @@ class Client:
         finally:
             self.in_flight -= 1
         if self._quota is not None and request.family != TOKEN_FAMILY:
-            self._heed(self._quota.note(response, self._epoch_seconds()), sent_at_seconds)
-        return Answer(response.status, response.headers, response.body, sent_at_seconds)
+            self._heed(self._quota.note(response, time.time()), sent_at_seconds)
+        if request.family == TOKEN_FAMILY:
+            return Answer(response.status, response.headers, response.body, sent_at_seconds)
+        return Answer(response.status, self._clean(response), self._secrets.clean(response.body), sent_at_seconds)
+
+    def _clean(self, response: Response) -> Mapping[str, str]:
+        location = response.headers.get("location")
+        if location is None:
+            return response.headers
+        return {**response.headers, "location": self._secrets.clean(location.encode()).decode()}
 
     def _heed(self, follows: Wait | Spent | None, sent_at_seconds: float) -> None:
         """Do what an answer's headers ask for; the answer itself was paid for, and is used."""

@@ -196,6 +196,8 @@ class TokenOwner:
         """Take over what the vault holds from an earlier start or another process; tell whether that spares asking."""
         if self._vault is None:
             return False
+        for secret in self._vault.secrets():
+            self._hide(secret)
         token, hold, now = self._vault.token()
         if token is not None and token.access_token != self._rejected:
             self._take_over(token, now)

@@ -29,6 +29,8 @@ EXCHANGES_AN_APP = (50, 12 * 3600.0)
 EXCHANGES_AN_ADDRESS = (30, 3600.0)
 """Exchanges of client credentials and the seconds they are counted over (field report, 1.2)."""
 
+_FORMER_MAX = 20
+
 
 class Kept(Struct):
     """A token as it is kept; `refresh_at` and `expires_at` are by the vault's time."""
@@ -51,10 +53,14 @@ class Hold(Struct):
 
 
 class State(Struct):
-    """The file. `exchanges` holds when client credentials were exchanged, `day` what was asked for."""
+    """The file. `exchanges` holds when client credentials were exchanged, `day` what was asked for.
+
+    `former` are the latest tokens that were replaced: nobody accepts them, and still they are nobody's business.
+    """
 
     time: Time = field(default_factory=Time)
     token: Kept | None = None
+    former: list[str] = field(default_factory=list)
     hold: Hold | None = None
     exchanges: list[float] = field(default_factory=list)
     day: Window = field(default_factory=Window)
@@ -102,6 +108,11 @@ class Vault:
         with self._changing(self._path) as state:
             return state.token, state.hold, state.time.seconds
 
+    def secrets(self) -> list[str]:
+        """Return every token that is kept, and those it replaced; for hiding them."""
+        state = _read(self._path)
+        return [*state.former, *_texts(state.token)]
+
     def keep(
         self, access_token: str, refresh_token: str | None, refresh_seconds: float, lifetime_seconds: float
     ) -> None:
@@ -110,6 +121,7 @@ class Vault:
             now = state.time.seconds
             state.hold = None
             if self._keeps_token:
+                state.former = [*state.former, *_texts(state.token)][-_FORMER_MAX:]
                 state.token = Kept(access_token, refresh_token, now + refresh_seconds, now + lifetime_seconds)
 
     def forget_access(self, access_token: str) -> None:
@@ -222,6 +234,10 @@ def vault_name(token_url: str, client_id: str) -> str:
 def address_name(token_url: str) -> str:
     """Return the name of the file that counts the exchanges of this computer with a service."""
     return f"address-{hashlib.blake2b(urlsplit(token_url).netloc.encode(), digest_size=6).hexdigest()}.json"
+
+
+def _texts(token: Kept | None) -> list[str]:
+    return [] if token is None else [text for text in (token.access_token, token.refresh_token) if text]
 
 
 def _read(path: Path) -> State:
