@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from crawler.cli import main
+from crawler.clock import Reading, SystemClock
 from crawler.dataset.reader import records
 
 FOLLOWED = 450
@@ -260,3 +261,44 @@ def test_a_finished_run_stays_as_it_is(tmp_path: Path, config: Path, capsys: pyt
     assert run("crawl", folder) == 0
     assert content(folder / "shards") == before
     assert found(folder, capsys)["requests"] == requests
+
+
+def test_a_day_that_is_spent_ends_the_crawl_with_a_date(
+    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3 and the date when it may go on; the next start sends nothing; `status` tells what is left."""
+    folder = tmp_path / "run"
+    command = ("crawl", folder, "--config", config, "--seed", "1", "--requests-per-day", "4", "--max-requests", "100")
+    assert run(*command) == 3
+    assert "requests_per_day in [soundcloud] = 4 is reached: there is room for more from 20" in capsys.readouterr().out
+    before = found(folder, capsys)
+    assert before["requests"] == 4
+    assert before["budgets"]["max_requests"] == {"allowed": 100, "left": 96, "more_at": None}
+    assert before["budgets"]["requests_per_day in [soundcloud]"]["left"] == 0
+    assert run(*command) == 3
+    assert found(folder, capsys)["requests"] == 4
+    assert run("status", folder) == 0
+    assert "0 requests left of requests_per_day in [soundcloud] = 4; more from 20" in capsys.readouterr().out
+
+
+def test_a_crawl_that_waits_goes_on_by_itself(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --wait the same start goes on at the date, as often as it must, until all is done."""
+    slept, rightly = [0.0], SystemClock.reading
+
+    def reading(self: SystemClock) -> Reading:
+        epoch, boot, seconds = rightly(self)
+        return Reading(epoch + slept[-1], boot, seconds + slept[-1])
+
+    async def wait_until(epoch_seconds: float, clock: SystemClock) -> None:
+        slept.append(slept[-1] + epoch_seconds - clock.reading().epoch_seconds + 1)
+
+    monkeypatch.setattr(SystemClock, "reading", reading)
+    monkeypatch.setattr("crawler.app.wait_until", wait_until)
+    command = ("crawl", tmp_path / "run", "--config", config, "--seed", "2", "--max-depth", "2")
+    assert run(*command, "--requests-per-day", "3", "--wait") == 0
+    assert len(slept) > 1
+    assert slept[-1] > 86_400
+    assert "waiting until 20" in capsys.readouterr().err
+    assert run("verify", tmp_path / "run") == 0

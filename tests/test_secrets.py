@@ -147,7 +147,8 @@ def test_no_byte_of_a_run_holds_a_secret(
     assert {"debug.log", "log.jsonl", "frontier.sqlite"} <= found.keys()
     assert any(b"I know (secret)" in data for name, data in found.items() if name.endswith("unpacked"))
     assert any(name.endswith(".body") for name in found)
-    assert len(service.secrets) >= 6, "a token was refreshed"
+    assert service.sandbox._tokens.exchanged == {"client_credentials": 1, "refresh_token": 1}, "over both starts"
+    assert len(service.secrets) == 6
     said = "".join(capsys.readouterr()).encode()
     forms = [form for text in service.secrets for form in (text, quote(text, safe=""))]
     forms.append(b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode())

@@ -74,10 +74,12 @@ def book(window: Window, requests: int, now: float) -> float:
 
 
 def take_back(window: Window, requests: int, name: float) -> None:
-    """Forget requests that were booked, and not sent."""
-    for each in window.sent:
-        if each.first == name:
-            each.requests = max(0, each.requests - requests)
+    """Forget requests that were booked under a name or shortly before, and not sent."""
+    for each in reversed(window.sent):
+        if each.first <= name:
+            forgotten = min(each.requests, requests)
+            each.requests -= forgotten
+            requests -= forgotten
 
 
 def again_at(window: Window, allowed: int, now: float) -> float:
