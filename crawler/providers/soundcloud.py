@@ -189,7 +189,7 @@ class SoundCloud:
         if not isinstance(served, dict):
             raise Unreadable("the address resolves to no object")
         if "location" in served or location:
-            kind, identity = place(location or served["location"])[1:]
+            kind, identity = place(location or served["location"], self._prefix)[1:]
         else:
             kind, identity = _named(served)
         return Page([Item(kind, identity, identity, "id", None)])

@@ -126,8 +126,10 @@ def name_of(parameter: str) -> str:
     return unquote(parameter.partition("=")[0]).lower()
 
 
-def place(location: object) -> NodeId:
+def place(location: object, prefix: str = "") -> NodeId:
     """Return the node that the answer of /resolve points at, by number or by URN, also percent-encoded.
+
+    `prefix` is the path of the address that the API is served at, which the location may repeat.
 
     Raises `BadPage` without quoting the location: it may carry a client id, or a private track's token.
     """
@@ -135,7 +137,7 @@ def place(location: object) -> NodeId:
         path = unquote(urlsplit(location).path) if isinstance(location, str) else ""
     except ValueError:
         path = ""
-    found = _PLACE.fullmatch(path)
+    found = _PLACE.fullmatch(path.removeprefix(prefix))
     identity = read_id(found[2], found[1]) if found else None
     if found is None or identity is None:
         raise BadPage("the address resolves to something that is no user, track or playlist")

@@ -138,3 +138,11 @@ def test_lists_of_the_person_who_agreed_are_asked_for_below_me() -> None:
     assert not any("/me" in url for (_, user), url in urls.items() if user == 43)
     track = next(row for row in SoundCloud.relations if (row.kind, row.name) == ("track", "comments"))
     assert "/me" not in provider.request(Task(NodeId("soundcloud", "track", 42), track)).url
+
+
+@pytest.mark.parametrize("place", ["/legacy/users/7?client_id=x", "/users/7", "/users/soundcloud%3Ausers%3A7"])
+def test_an_address_resolves_also_below_a_path(place: str) -> None:
+    """A mirror that is served below a path of its own may repeat it where it redirects to."""
+    provider = SoundCloudLegacy(f"{BASE}/legacy", "graph")
+    page = provider.parse(task("url", "resolve", "x"), Response(302, {"location": f"{BASE}{place}"}, b""))
+    assert [(item.kind, item.id) for item in page.items] == [("user", 7)]
