@@ -7,18 +7,24 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from crawler.dataset import ledgers
+from crawler.dataset.lines import NodeLine, SeriesLine
 from crawler.dataset.reader import records
 from crawler.dataset.verify import verify
+from crawler.engine.flight import Postponed
 from crawler.engine.kinds import Kinds
+from crawler.engine.ledger import Entry, Ledger
 from crawler.engine.run import Disk, Run, Settings
 from crawler.engine.supervisor import Ending
 from crawler.engine.worker import Source
 from crawler.errors import Denied, Refused, Spent, Throttled
+from crawler.frontier.known import Known
+from crawler.frontier.rows import Listing, Position
 from crawler.frontier.store import Frontier
-from crawler.model import CrossReference, Item, Page, Point, Ranking, Relation, Request, Response, Task
+from crawler.model import CrossReference, Item, NodeId, Page, Point, Ranking, Relation, Request, Response, Task
 from crawler.transport.gate import Gate
 from tests.engine.toy import RELATIONS, StillClock, ToyClient, ToyProvider, World
 from tests.engine.virtual import _connect
@@ -122,6 +128,28 @@ def test_what_many_pages_tell_is_given_once(whole: Path, monkeypatch: pytest.Mon
     assert sum(one["distinct"] for one in certificates) == len(points)
     assert {one["verdict"] for one in certificates} == {"complete"}
     assert {one["visible"] + one["duplicates"] for one in certificates} == {DAYS + 2}
+
+
+def test_verify_finds_what_is_told_twice_or_of_nobody() -> None:
+    """A point that is there twice, and one of a node without a line, are problems."""
+    nodes = ledgers.NodeCheck()
+    nodes.take(NodeLine("user", 1, None, "s", 0, "seed", "id", "", msgspec.Raw(b"{}")))
+    check = ledgers.RecordCheck(nodes, ledgers.EdgeCheck(nodes))
+    for node in (1, 1, 2):
+        head = {"kind": "user", "id": node, "platform": "p", "metric": "followers", "series": None}
+        tail = {"date": "2026-01-01", "value": 1, "via": "v", "source": "s", "observed_at": ""}
+        check.take(msgspec.convert(head | tail, SeriesLine))
+    assert [one.partition(": ")[2].split()[-2:] for one in check.problems()] == [["there", "twice"], ["in", "nodes"]]
+
+
+def test_a_pause_is_no_failure_of_a_list() -> None:
+    """A list that is set aside because its source is paused comes no nearer to being given up."""
+    listing = Listing(NodeId("soundcloud", "user", 1), NUMBERS[0], "numbers", 0)
+    ledger = Ledger(Known(), 0, 0, None, b"{}")
+    ledger.postpone(listing, Postponed(3600.0, "paused", "", paused=True), 0.0, Entry(Position()))
+    assert (listing.state, listing.progress.set_asides) == ("waiting", 0)
+    ledger.postpone(listing, Postponed(30.0, "failed", ""), 0.0, Entry(Position()))
+    assert listing.progress.set_asides == 1
 
 
 def test_a_page_may_show_nodes_of_another_network(whole: Path) -> None:

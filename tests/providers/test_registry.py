@@ -63,6 +63,15 @@ def test_a_name_is_read_from_the_first_source_that_has_it() -> None:
         ("soundcharts", "song"),
     ]
     assert [source for source, _ in chosen["artist"]] == ["soundcharts"]
+    both = (
+        '[crawl]\nsources = ["soundcloud", "soundcloud_v2"]\n[soundcloud_v2]\naccept_unofficial_terms = true\n'
+        '[crawl.relations]\ntrack = ["soundcloud_v2/related", "related", "likers"]\n'
+    )
+    assert [(source, relation.name) for source, relation in relations_of(loads(both))["track"]] == [
+        ("soundcloud_v2", "related"),
+        ("soundcloud", "related"),
+        ("soundcloud_v2", "likers"),
+    ]
     with pytest.raises(ConfigError, match=r'does not know "song"; '):
         loads('[crawl.relations]\ntrack = ["song"]\n')
     with pytest.raises(ConfigError, match=r'sources in \[crawl\] does not know "chartmetrics"; did you mean'):

@@ -57,6 +57,22 @@ def test_a_locked_path_costs_one_refresh_and_ends_as_its_answer() -> None:
     run(main())
 
 
+def test_two_locked_paths_one_after_another_do_not_end_the_source() -> None:
+    """The fresh token that one locked path rejected is rejected by the next: neither speaks of the credential."""
+
+    async def main() -> None:
+        service, flow = Service(), Flow()
+        client = client_of(service, flow)
+        assert [(await client.ask(ask(family))).status for family in ("locked", "locked-too", "held")] == [
+            401,
+            401,
+            200,
+        ]
+        assert len(flow.asked_with) == 3
+
+    run(main())
+
+
 def test_a_token_that_died_is_replaced_once_for_all() -> None:
     """When the token itself is out, one exchange serves every worker that met the 401."""
 
