@@ -5,7 +5,7 @@ RUN ?= runs/first
 BIN := .venv/bin
 SEEDS ?= 1
 
-.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates bench-frontier bench-requests fuzz sim crash bench-durability bench-start budgets
+.PHONY: crawl test test-all lint bench bench-sandbox flips lock bench-certificates bench-frontier bench-requests bench-limits fuzz sim crash bench-durability bench-start budgets
 
 crawl: .venv/installed  ## crawl the sandbox from seeds/ (or the service, when credentials are set) into runs/first
 	$(BIN)/crawler crawl $(RUN) --config config.toml --seeds seeds/first.txt
@@ -58,6 +58,10 @@ budgets: .venv/installed-test  ## ten thousand random schedules of budget, kill 
 
 bench-requests: .venv/installed-test  ## requests per new edge, beside a naive crawl's and an oracle's
 	$(BIN)/python benchmarks/requests.py
+
+bench-limits: .venv/installed-test .venv/rivals/installed  ## ten hidden limits on virtual time, and two in real time beside Scrapy and crawlee
+	$(BIN)/python benchmarks/limits.py
+	$(BIN)/python benchmarks/limits_beside.py --rivals .venv/rivals/bin/python
 
 bench-sandbox: .venv/installed-test  ## how many pages a second the sandbox serves from one core
 	$(BIN)/python benchmarks/sandbox.py

@@ -1,7 +1,8 @@
-"""Crawlee with its file storage: `crawlee_crawl.py taught|expert URL TOKEN WORKERS OUT`.
+"""Crawlee with its file storage: `crawlee_crawl.py taught|expert|throttled URL TOKEN WORKERS OUT`.
 
 `taught` is a handler as the guide teaches it: it pushes a record for each edge and adds a request for each user that an
 edge leads to, and crawlee's queue drops those it has seen. `expert` pushes one record a page, and adds new users only.
+`throttled` is the same with crawlee's throttling request manager, for benchmarks/limits_beside.py.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import orjson
 from crawlee import ConcurrencySettings, Request
 from crawlee.configuration import Configuration
 from crawlee.crawlers import HttpCrawler, HttpCrawlingContext
+from crawlee.request_loaders import ThrottlingRequestManager
 from crawlee.storage_clients import FileSystemStorageClient
+from crawlee.storages import RequestQueue
 
 
 async def crawl(style: str, base: str, token: str, workers: int, out: str) -> None:
@@ -28,7 +31,13 @@ async def crawl(style: str, base: str, token: str, workers: int, out: str) -> No
         url = f"{base}/users/{user}/followings?limit=200&linked_partitioning=true"
         return Request.from_url(url, headers={"authorization": f"OAuth {token}"}, user_data={"src": user})
 
+    manager = None
+    if style == "throttled":
+        manager = ThrottlingRequestManager(
+            inner=await RequestQueue.open(), domains=[base], request_manager_opener=RequestQueue.open
+        )
     crawler = HttpCrawler(
+        request_manager=manager,
         configuration=Configuration(storage_dir=str(Path(out, "storage"))),
         storage_client=FileSystemStorageClient(),
         concurrency_settings=ConcurrencySettings(

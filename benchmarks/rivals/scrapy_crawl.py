@@ -1,8 +1,8 @@
-"""Scrapy with JOBDIR and a JSON lines feed: `scrapy_crawl.py taught|expert URL TOKEN WORKERS OUT`.
+"""Scrapy with JOBDIR and a JSON lines feed: `scrapy_crawl.py taught|expert|throttled URL TOKEN WORKERS OUT`.
 
 `taught` is a spider as the tutorial teaches it: it yields an item for each edge and a request for each user that an
 edge leads to, and Scrapy's filter drops those it has seen. `expert` yields one item a page, and asks for new users
-only.
+only. `throttled` is the same with AutoThrottle, for benchmarks/limits_beside.py.
 """
 
 from __future__ import annotations
@@ -67,6 +67,9 @@ if __name__ == "__main__":
         "TELNETCONSOLE_ENABLED": False,
         "RETRY_ENABLED": True,
         "COMPRESSION_ENABLED": True,
+        "AUTOTHROTTLE_ENABLED": chosen == "throttled",
+        "AUTOTHROTTLE_START_DELAY": 0.1,
+        "AUTOTHROTTLE_TARGET_CONCURRENCY": float(number),
     }
     process = CrawlerProcess(settings)
     process.crawl(Followings, base=base_url, token=secret, style=chosen)
