@@ -76,7 +76,7 @@ def parse(text: str, place: str) -> Seed:
 
 def _named_kinds() -> frozenset[str]:
     """Return the kinds of node whose ids are text."""
-    return frozenset(registry.networks()) - registry.aliases() - {*KINDS, "web_profile"}
+    return frozenset(registry.networks()) - {*KINDS, "web_profile", "url", "users", "tracks", ME}
 
 
 def _checked(kind: str, name: str, place: str) -> str:

@@ -37,6 +37,24 @@ def test_every_form_names_its_node(text: str, kind: str, identity: int | str) ->
 
 
 @pytest.mark.parametrize(
+    "text, node",
+    [
+        ("chart:top:techno:US:2026-05-01", NodeId("soundcloud", "chart", "top:techno:US:2026-05-01")),
+        (
+            "artist:11e81bcc-9c1c-ce38-b96b-a0369fe50396",
+            NodeId("soundcharts", "artist", "11e81bcc-9c1c-ce38-b96b-a0369fe50396"),
+        ),
+        ("platform:soundcloud:US", NodeId("soundcharts", "platform", "soundcloud:US")),
+        ("permalink:someone", NodeId("soundcloud", "permalink", "someone")),
+        ("isrc:USABC2600001", NodeId("soundcloud", "isrc", "USABC2600001")),
+    ],
+)
+def test_nodes_of_other_sources_are_written_kind_and_id(text: str, node: NodeId) -> None:
+    """What other sources know is named `kind:id`, in the network of its kind."""
+    assert parse(text, "here").node == node
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "abc def",
