@@ -4,8 +4,8 @@
 both, on virtual time. Processes are killed in the middle of requests, of commits and of exchanges, power cuts among
 them; they are stopped in order; between and within them the date is set forward and back by up to a month; connections
 fail, and answers are lost. Then what the sandbox counted is compared with the budgets: never more, and never less but
-for what was in flight at each kill: a request for each worker, and one for a token. (What found no connection need not
-count, and is not sent again by a start that has no page left to send it for.)
+for what was in flight at each kill and each stop: a request for each worker, and one for a token. (What found no
+connection need not count, and is not sent again by a start that has no page left to send it for.)
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class JumpyClock:
 
 
 class Schedule:
-    """One seed's. `counted` holds when the sandbox counted a request, in true time, `kills` when a process died."""
+    """One seed's. `counted` holds when the sandbox counted a request, by true time, `stops` when it was cut off."""
 
     def __init__(self, seed: int, folder: Path) -> None:
         chance = self.chance = random.Random(f"schedule {seed}")
@@ -99,7 +99,7 @@ class Schedule:
         self.reboots = chance.random() < 0.3
         self.losses = chance.choice((0.0, 0.05, 0.3))
         self.counted: list[float] = []
-        self.kills: list[float] = []
+        self.stops: list[float] = []
         self.unreached: list[float] = []
         self.seconds = 0.0
         self.folder = folder
@@ -138,6 +138,8 @@ class Schedule:
             if (ending.reason or "").startswith("max_requests"):
                 self._check_not_less("the run", self.run_max or 0, 0.0)
                 return
+            if (ending.reason or "").startswith("max_seconds"):
+                self.stops.append(self.seconds)
             if ending.until_epoch_seconds is not None:
                 since = self.seconds - DAY_SECONDS - STALE_SECONDS - DAY_SECONDS / BUCKETS
                 if not self.reboots:  # whoever set the date back while the computer was off waits longer
@@ -186,7 +188,7 @@ class Schedule:
         except (RuntimeError, Dead):
             if not disk.dead:
                 raise
-            self.kills.append(loop.time())
+            self.stops.append(loop.time())
             self.kills_left -= 1
         finally:
             killed, disk.dead = disk.dead, True
@@ -232,9 +234,9 @@ class Schedule:
                     raise Wrong(f"more than {self.day_max} requests within {last - first:.0f} s, until {last:.0f} s")
 
     def _check_not_less(self, what: str, allowed: int, since: float) -> None:
-        counted, kills, unreached = (_after(each, since) for each in (self.counted, self.kills, self.unreached))
-        if counted < allowed - kills * (self.workers + 1) - unreached:
-            raise Wrong(f"only {counted} of {allowed} for {what}, {kills} kills of {self.workers} workers")
+        counted, stops, unreached = (_after(each, since) for each in (self.counted, self.stops, self.unreached))
+        if counted < allowed - stops * (self.workers + 1) - unreached:
+            raise Wrong(f"only {counted} of {allowed} for {what}, {stops} stops of {self.workers} workers")
 
 
 def _after(moments: list[float], since: float) -> int:
@@ -255,7 +257,9 @@ def main(first: int, number: int) -> int:
     """Run many, say which are wrong, and return how many."""
     wrong = 0
     with ProcessPoolExecutor() as pool:
-        for found in pool.map(tried, range(first, first + number), chunksize=20):
+        for done, found in enumerate(pool.map(tried, range(first, first + number), chunksize=20), 1):
+            if done % 1000 == 0:
+                print(f"{done} done, {wrong} wrong", flush=True)  # noqa: T201
             if found:
                 wrong += 1
                 print(found)  # noqa: T201
