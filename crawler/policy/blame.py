@@ -14,6 +14,7 @@ from msgspec import Struct
 
 _LATE_MAX = 128
 _SHARE_MIN = 0.1
+_OTHERS_MIN = 5
 _NEEDED_MIN = 20
 _NEEDED_SECONDS = 1.5
 BOOST = 1.25
@@ -49,7 +50,12 @@ class Blame:
     def try_alone(self, family: str, now: float, requests_per_second: float) -> bool:
         """Begin a trial of a family that was refused, if there are others to compare it with; return whether."""
         self._events += 1
-        if self.trial is not None or self._events < self._next or self.share(family) > 1 - _SHARE_MIN:
+        others = len(self._late) - self._late.count(family)
+        if (
+            self.trial is not None
+            or self._events < self._next
+            or others < max(_OTHERS_MIN, _SHARE_MIN * len(self._late))
+        ):
             return False
         self.trial = Trial(
             family, now, requests_per_second, max(_NEEDED_MIN, round(_NEEDED_SECONDS * requests_per_second))

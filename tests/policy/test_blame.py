@@ -11,6 +11,9 @@ def traffic(blame: Blame, number: int, *families: str, at: float = 0.0) -> None:
 def test_who_is_alone_is_not_tried() -> None:
     """Without others to compare it with, a refusal concerns all."""
     blame = Blame()
+    assert not blame.try_alone("followers", 0.0, 10)
+    traffic(blame, 1, "followers")
+    assert not blame.try_alone("followers", 0.0, 10)
     traffic(blame, 100, "followers")
     assert not blame.try_alone("followers", 0.0, 10)
 
