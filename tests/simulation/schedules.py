@@ -5,7 +5,8 @@ both, on virtual time. Processes are killed in the middle of requests, of commit
 them; they are stopped in order; between and within them the date is set forward and back by up to a month; connections
 fail, and answers are lost. Then what the sandbox counted is compared with the budgets: never more, and never less but
 for what was in flight at each kill and each stop: a request for each worker, and one for a token. (What found no
-connection need not count, and is not sent again by a start that has no page left to send it for.)
+connection need not count, and is not sent again by a start that has no page left to send it for; what was given back
+after others had been told that nothing is left is there for the next start.)
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class Schedule:
         self.counted: list[float] = []
         self.stops: list[float] = []
         self.unreached: list[float] = []
+        self.left: dict[str, float] = {}
         self.seconds = 0.0
         self.folder = folder
         self.clock = JumpyClock()
@@ -138,8 +140,6 @@ class Schedule:
             if (ending.reason or "").startswith("max_requests"):
                 self._check_not_less("the run", self.run_max or 0, 0.0)
                 return
-            if (ending.reason or "").startswith("max_seconds"):
-                self.stops.append(self.seconds)
             if ending.until_epoch_seconds is not None:
                 since = self.seconds - DAY_SECONDS - STALE_SECONDS - DAY_SECONDS / BUCKETS
                 if not self.reboots:  # whoever set the date back while the computer was off waits longer
@@ -221,8 +221,12 @@ class Schedule:
             client.budgets = (run.budget, *day)
             run.seed([Item("user", 1, 1, "id", None)], PROVIDER_NAME, PROVIDER_NAME)
             ending = await run.crawl()
+            if run.feeder.drain_reason is not None:
+                self.stops.append(clock.seconds())
+        self.left = {"the run": run.budget.left}
         for budget in day:
             budget.close()
+            self.left["the day"] = vault.peek(self.day_max or 0).left
         return ending
 
     def _check_never_more(self) -> None:
@@ -235,7 +239,7 @@ class Schedule:
 
     def _check_not_less(self, what: str, allowed: int, since: float) -> None:
         counted, stops, unreached = (_after(each, since) for each in (self.counted, self.stops, self.unreached))
-        if counted < allowed - stops * (self.workers + 1) - unreached:
+        if counted + self.left[what] < allowed - stops * (self.workers + 1) - unreached:
             raise Wrong(f"only {counted} of {allowed} for {what}, {stops} stops of {self.workers} workers")
 
 
