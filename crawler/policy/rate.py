@@ -8,6 +8,8 @@ from crawler.errors import ConfigError
 
 RequestsPerSecond = float | Literal["auto"]
 DEFAULT_BURST = 5
+LATE_SECONDS = 0.02
+"""How late a clock may wake somebody on a busy computer without a turn being lost."""
 
 
 class Smoothing(NamedTuple):
@@ -38,5 +40,5 @@ def smoothing(requests_per_second: RequestsPerSecond, burst: int = DEFAULT_BURST
 
 def learned_smoothing(requests_per_second: float) -> Smoothing:
     """Return the bucket for a rate that was learned: even spacing, with room for a clock that wakes a little late."""
-    burst = 1.0 + min(4.0, requests_per_second * 0.004)
+    burst = 1.0 + min(4.0, requests_per_second * LATE_SECONDS)
     return Smoothing(burst, burst / requests_per_second)
