@@ -7,6 +7,7 @@ are empty, as they were seen to be. Unknown parameters are refused, in the words
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -79,7 +80,7 @@ class ChartmetricDialect:
         if call.method != "POST" or not isinstance(asked, dict) or not asked.get("refreshtoken"):
             return self._reply(400, {"error": "refreshtoken is required"})
         self.exchanged += 1
-        token = f"made-up-{self.exchanged}"
+        token = hashlib.blake2b(f"chartmetric {self.exchanged}".encode(), digest_size=16).hexdigest()
         self._until[token] = self._now() + TOKEN_SECONDS
         found = {"token": token, "expires_in": TOKEN_SECONDS, "refresh_token": asked["refreshtoken"], "scope": "api"}
         return self._reply(200, found)
