@@ -1,6 +1,6 @@
 """Two hidden limits in real time, beside Scrapy and crawlee: `make bench-limits`.
 
-    python benchmarks/limits_beside.py --rivals PYTHON [--pages 2700]
+    python benchmarks/limits_beside.py --rivals PYTHON [--pages 5000]
 
 Every user of the world follows twenty others, so every list is one page. The sandbox keeps a limit of 50 requests a
 second to itself. A share is of the pages that a client could have had that knows the limit: in the time after the first
@@ -110,8 +110,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rivals", help="a Python that has Scrapy and crawlee")
-    parser.add_argument("--pages", type=int, default=2700)
-    parser.add_argument("--patience", type=float, default=70.0)
+    parser.add_argument("--pages", type=int, default=5000)
+    parser.add_argument("--patience", type=float, default=130.0)
     parser.add_argument("--only", default="", help="only programs with this in their name")
     options = parser.parse_args()
     rivals = ["scrapy", "scrapy throttled", "crawlee", "crawlee throttled"] if options.rivals else []
