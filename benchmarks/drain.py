@@ -3,10 +3,8 @@
     python benchmarks/drain.py [--graph ego-twitter] [--seed 42764] [--kills 3] [--graphs ../shared/graphs]
 
 The sandbox runs in a process of its own, the crawl in another; with two cores each has one. `--kills` ends the crawl
-wit
-with
-SIGKILL that many times on the way and starts it again with the same command. Prints wall time, pages and edges a
-second, peak memory of the crawl and bytes on the disk.
+with SIGKILL that many times on the way and starts it again with the same command. Prints wall time, pages and
+edges a second, peak memory of the crawl and bytes on the disk.
 """
 
 from __future__ import annotations

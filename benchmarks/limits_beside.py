@@ -106,10 +106,15 @@ def measure(program: str, python: str, limit: str, world: Path, options: argpars
     return f"| {limit} | {program} | {learned} | {share:.1%} | {refusals:.2%} | {lost} | {seconds:.0f} | {code} |"
 
 
+def _program(text: str) -> str:
+    """Return the whole path of a program: rivals run in folders of their own, and a link is not followed."""
+    return os.path.abspath(text)  # noqa: PTH100 - a link to the Python of an environment must stay the link
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rivals", help="a Python that has Scrapy and crawlee")
+    parser.add_argument("--rivals", type=_program, help="a Python that has Scrapy and crawlee")
     parser.add_argument("--pages", type=int, default=5000)
     parser.add_argument("--patience", type=float, default=130.0)
     parser.add_argument("--only", default="", help="only programs with this in their name")

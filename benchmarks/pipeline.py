@@ -104,10 +104,15 @@ class Server(NamedTuple):
     rows: int
 
 
+def _program(text: str) -> str:
+    """Return the whole path of a program: rivals run in folders of their own, and a link is not followed."""
+    return os.path.abspath(text)  # noqa: PTH100 - a link to the Python of an environment must stay the link
+
+
 def main() -> None:
     """Run everybody in every world and print a table for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rivals", help="a Python that has scrapy and crawlee; left out, they are not run")
+    parser.add_argument("--rivals", type=_program, help="a Python that has scrapy and crawlee, else they are not run")
     parser.add_argument("--pages", default="small,middle,full")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="names of contestants, with commas")

@@ -275,7 +275,11 @@ class Gate:
         was = shared.pace.rate or shared.pace.measured or paces.FIRST_RATE
         if is_blocked or not family or not blame.try_alone(family, self.time(), was):
             return shared
-        lane = self._lanes[family] = Lane(paces.parted(shared.pace, blame.share(family) * was))
+        alone = blame.share(family) * was
+        if shared.pace.rate is None:
+            # What was measured may be the rate of a lull, as after a start, and from there a ramp takes minutes.
+            alone = max(alone, paces.FIRST_RATE)
+        lane = self._lanes[family] = Lane(paces.parted(shared.pace, alone))
         if shared.pace.rate is not None:
             paces.set_rate(shared.pace, BOOST * was)
         return lane

@@ -121,6 +121,33 @@ def test_a_family_with_a_limit_of_its_own_holds_nobody_back() -> None:
     assert TWO in gate.learned(0.0)
 
 
+def test_one_refusal_in_a_lull_does_not_hold_a_family_back() -> None:
+    """Where no limit was met, a family tried alone starts no slower than any source does, however little was asked."""
+
+    async def main() -> float:
+        gate = Gate()
+        for number in range(12):
+            family = TWO if number % 4 else ONE
+            await gate.enter(family)
+            sent = gate.time()
+            await asyncio.sleep(20)
+            gate.left(family, sent, "granted")
+        await gate.enter(ONE)
+        sent = gate.time()
+        await asyncio.sleep(0.1)
+        gate.left(ONE, sent, "silent")
+        gate.pause(2, family=ONE, sent_at_seconds=sent)
+        refused_at = gate.time()
+        for _ in range(40):
+            await gate.enter(ONE)
+            sent = gate.time()
+            await asyncio.sleep(0.01)
+            gate.left(ONE, sent, "granted")
+        return gate.time() - refused_at
+
+    assert run(main()) < 15
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_shared_limit_stays_shared(seed: int) -> None:
     """Two families that share a limit get nearly all of it together, whichever of them is refused."""
