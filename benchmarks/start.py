@@ -55,7 +55,8 @@ def build(folder: Path, nodes: int) -> None:
                 for page in range(1, PAGES_PER_LISTING + 1)
             ]
             change.position = Position(log_row=max(1, nodes // 1000), step=nodes // 100)
-            change.totals = msgspec.json.encode({"nodes": {"user": nodes}, "last_listing": LISTINGS, "requests": nodes})
+            found = {"user": nodes * 7 // 10, "track": nodes * 3 // 10}
+            change.totals = msgspec.json.encode({"nodes": found, "last_listing": LISTINGS, "requests": nodes})
             await frontier.commit(change)
 
     if nodes:

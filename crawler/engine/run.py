@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -277,12 +278,19 @@ class Run:
 
     async def _replay(self, known: Known, start: Start) -> None:
         """Rebuild what is known from the log."""
-        row = 0
-        while rows := await self.frontier.log(row + 1, _REPLAY_ROWS):
-            replay(known, [row for row in rows if not row.kind.endswith(NOTES)])
-            self.backlog.replayed(rows, start.position)
-            row = rows[-1].row
-            del rows  # or two chunks of many megabytes would be there at once
+        known.expect(start.totals.get("nodes", {}))
+        row, under_way = 0, None
+        # Sorting takes as long as reading, and does not need the interpreter's lock: two cores are used.
+        with ThreadPoolExecutor(1) as aside:
+            while rows := await self.frontier.log(row + 1, _REPLAY_ROWS):
+                if under_way is not None:
+                    under_way.result()
+                under_way = aside.submit(replay, known, [row for row in rows if not row.kind.endswith(NOTES)])
+                self.backlog.replayed(rows, start.position)
+                row = rows[-1].row
+                del rows  # or another chunk of many megabytes would be there at once
+            if under_way is not None:
+                under_way.result()
         if row > _REPLAY_ROWS:
             give_back()
 

@@ -44,8 +44,14 @@ def whole(path: Path, table: str, row: Sequence[Any]) -> Sequence[Any]:
 
 
 def all_whole(path: Path, table: str, rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
-    """Return rows without their checks; see `whole`."""
-    return [whole(path, table, row) for row in rows]
+    """Return rows without their checks; see `whole`, which is spelled out here: a start reads 100,000 rows."""
+    found = []
+    for row in rows:
+        values = row[:-1]
+        if row[-1] is not None and row[-1] != _crc32(_encode(values)):
+            whole(path, table, row)
+        found.append(values)
+    return found
 
 
 def damaged(path: Path, what: str) -> str:

@@ -1,7 +1,7 @@
 """Exact sets of ids, and their packed form.
 
-Integers live in a 64-bit compressed bitmap (about 2.4 bytes an id for a million ids spread over 3 billion), text in an
-ordinary set. Exact, never probabilistic: a Bloom filter drops nodes that were never seen (rmax/scrapy-redis issue 56).
+Integers live in a 64-bit compressed bitmap, many of them in a table (`frontier.table`), text in an ordinary set.
+Exact, never probabilistic: a Bloom filter drops nodes that were never seen (rmax/scrapy-redis issue 56).
 """
 
 from __future__ import annotations
@@ -11,11 +11,18 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from pyroaring import BitMap64
 
+from crawler.frontier.table import BITS, Numbers, Table
 from crawler.model import Id
 
 Packed = tuple[str, bytes]
+
+TABLE_FROM = 200_000
+"""From so many ids on a table takes less memory than a bitmap, where one that lies far from others takes 26 bytes."""
+_BELOW = 1 << BITS
 
 
 class IdSet:
@@ -63,6 +70,99 @@ class IdSet:
                 self.add(value)
 
 
+class KnownIds:
+    """A set of ids that only grows, to millions: a page of them is looked up, and added, at once.
+
+    Texts, numbers of 32 bits and more, and all numbers while there are few, are in an `IdSet` beside the table.
+    `expected` is how many numbers there are going to be, None while nobody knows.
+    """
+
+    __slots__ = ("_others", "_table", "_until_look", "expected")
+
+    def __init__(self) -> None:
+        self._others = IdSet()
+        self._table: Table | None = None
+        self._until_look = TABLE_FROM
+        self.expected: int | None = None
+
+    def __contains__(self, value: Id) -> bool:
+        return self.has([value])[0]
+
+    def __len__(self) -> int:
+        return len(self._others) + (0 if self._table is None else len(self._table))
+
+    def has(self, values: Sequence[Id]) -> list[bool]:
+        """Tell of each id whether it is there."""
+        if self._table is None:
+            numbers, texts = self._others.numbers, self._others.texts
+            return [value in numbers if type(value) is int else value in texts for value in values]
+        words = _words(values)
+        if words is None:
+            found = [type(value) is not int and value in self._others.texts for value in values]
+            places = [place for place, value in enumerate(values) if type(value) is int]
+            for place, is_there in zip(places, self.has([values[place] for place in places]), strict=True):
+                found[place] = is_there
+            return found
+        if int(words.max(initial=0)) < _BELOW:
+            return _list(self._table.has(words))
+        is_low = words < _BELOW
+        answers = np.zeros(len(words), np.bool_)
+        answers[is_low] = self._table.has(words[is_low])
+        for place in np.flatnonzero(~is_low).tolist():
+            answers[place] = int(words[place]) in self._others.numbers
+        return _list(answers)
+
+    def add(self, value: Id) -> None:
+        """Add one id."""
+        self.update([value])
+
+    def update(self, values: Sequence[Id]) -> None:
+        """Add many ids."""
+        if self._table is None:
+            for value in values:  # for some hundred, a bitmap of them costs more
+                self._others.add(value)
+            self._look(len(values))
+            return
+        words = _words(values)
+        if words is not None:
+            self.update_words(words)
+            return
+        self._others.texts.update(str(value) for value in values if type(value) is not int)
+        self.update_words(np.array([value for value in values if type(value) is int], dtype=np.uint64))
+
+    def update_words(self, words: Numbers) -> None:
+        """Add many numbers."""
+        if self._table is None and self.expected is not None and self.expected >= TABLE_FROM:
+            self._tabulate(self.expected)
+        if self._table is None:
+            self._others.numbers.update(_array(words))
+            self._look(len(words))
+            return
+        is_low = words < _BELOW
+        if is_low.all():
+            self._table.add(words)
+            return
+        self._table.add(words[is_low])
+        self._others.numbers.update(_array(words[~is_low]))
+
+    def _look(self, added: int) -> None:
+        """Make a table when there are enough numbers for one; to count those of a bitmap is not for every page."""
+        self._until_look -= added
+        if self._until_look > 0:
+            return
+        low = self._others.numbers.rank(_BELOW - 1)
+        if low >= TABLE_FROM:
+            self._tabulate(low)
+        self._until_look = max(TABLE_FROM - low, len(self._others.numbers))
+
+    def _tabulate(self, expected: int) -> None:
+        self._table = Table(expected)
+        low = self._others.numbers & BitMap64(range(_BELOW))
+        if low:
+            self._others.numbers -= low
+            self._table.add(np.array(list(low), dtype=np.uint64))
+
+
 class StoredIds(IdSet):
     """A set as it is stored, which becomes a bitmap when it is first looked at.
 
@@ -108,4 +208,24 @@ def unpack(form: str, data: bytes) -> Sequence[Id]:
     values.frombytes(data)
     if sys.byteorder == "big":
         values.byteswap()
+    return values
+
+
+def _words(values: Sequence[Id]) -> Numbers | None:
+    """Return ids as numbers of 64 bits, None when one is none."""
+    try:
+        numbers: array[int] = array("Q", values)  # type: ignore[arg-type]
+        return np.frombuffer(numbers, dtype=np.uint64)
+    except (TypeError, OverflowError):
+        return None
+
+
+def _list(answers: NDArray[np.bool_]) -> list[bool]:
+    listed: list[bool] = answers.tolist()
+    return listed
+
+
+def _array(words: Numbers) -> array[int]:
+    values = array("Q")
+    values.frombytes(np.ascontiguousarray(words).tobytes())
     return values

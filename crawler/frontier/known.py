@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from crawler.frontier.ids import IdSet
+from crawler.frontier.ids import IdSet, KnownIds
 from crawler.frontier.rows import Run
 from crawler.model import DETAILS, Detail, Id, Item
 
@@ -30,7 +30,7 @@ class Kind:
     __slots__ = ("groups", "known", "poor")
 
     def __init__(self) -> None:
-        self.known = IdSet()
+        self.known = KnownIds()
         self.poor = IdSet()
         self.groups: dict[Place, IdSet] = {}
 
@@ -48,6 +48,7 @@ class Known:
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[str, str], Kind] = {}
+        self._expected: dict[str, int] = {}
 
     def count(self, network: str, kind: str) -> int:
         """Return how many nodes of a kind are known."""
@@ -56,6 +57,10 @@ class Known:
     def contains(self, network: str, kind: str, value: Id) -> bool:
         """Tell whether a node is known."""
         return value in self.kind(network, kind).known
+
+    def expect(self, nodes: Mapping[str, int]) -> None:
+        """Make room, kind by kind, for so many nodes at once, as a start does that reads them from the log."""
+        self._expected = dict(nodes)
 
     def replay(self, run: Run) -> None:
         """Take in one row of the log, in the order of the log."""
@@ -74,29 +79,20 @@ class Known:
 
         The common case, a page of nodes that are known already, costs one look-up an item.
         """
-        seen = []
+        seen: list[Sighting] = []
         for kind_name in dict.fromkeys([item.kind for item in items]):
             kind = self.kind(network, kind_name)
-            numbers = kind.known.numbers
-            if kind.poor and kind.is_fuller({item.detail for item in items if item.kind == kind_name}):
-                poor = kind.poor.numbers
+            some = [item for item in items if item.kind == kind_name]
+            is_known = kind.known.has([item.id for item in some])
+            if kind.poor and kind.is_fuller({item.detail for item in some}):
+                poor = kind.poor
                 candidates = [
-                    i
-                    for i in items
-                    if i.kind == kind_name
-                    and (
-                        (i.id not in numbers or i.id in poor)
-                        if type(i.id) is int
-                        else (i.id not in kind.known or i.id in kind.poor)
-                    )
+                    (item, known) for item, known in zip(some, is_known, strict=True) if not known or item.id in poor
                 ]
             else:
-                candidates = [
-                    i
-                    for i in items
-                    if i.kind == kind_name and (i.id not in numbers if type(i.id) is int else i.id not in kind.known)
-                ]
-            seen += [sighting for item in candidates if (sighting := self._take(kind, item, depth, via))]
+                candidates = [(item, False) for item, known in zip(some, is_known, strict=True) if not known]
+            if candidates:
+                seen += self._take(kind, candidates, depth, via)
         return seen
 
     def undescribed(self, network: str, kind_name: str) -> Iterator[tuple[int, list[Id]]]:
@@ -115,17 +111,22 @@ class Known:
             if place
         ]
 
-    def _take(self, kind: Kind, item: Item, depth: int, via: str) -> Sighting | None:
-        if item.id not in kind.known:
-            kind.known.add(item.id)
-            self._describe(kind, item, depth, via)
-            return Sighting(item, depth, via, fresh=True)
-        place = self._place(kind, item.id)
-        if place is None or _RANK[item.detail] <= _RANK[place[2]]:
-            return None
-        self._enrich(kind, item.id)
-        self._describe(kind, item, place[0], place[1])
-        return Sighting(item, place[0], place[1], fresh=False)
+    def _take(self, kind: Kind, candidates: list[tuple[Item, bool]], depth: int, via: str) -> Iterator[Sighting]:
+        """Yield those that deserve a line, and remember them; with each comes whether it was known before the page."""
+        new: dict[Id, None] = {}
+        for item, was_known in candidates:
+            if not was_known and item.id not in new:
+                new[item.id] = None
+                self._describe(kind, item, depth, via)
+                yield Sighting(item, depth, via, fresh=True)
+                continue
+            place = self._place(kind, item.id)
+            if place is None or _RANK[item.detail] <= _RANK[place[2]]:
+                continue
+            self._enrich(kind, item.id)
+            self._describe(kind, item, place[0], place[1])
+            yield Sighting(item, place[0], place[1], fresh=False)
+        kind.known.update(list(new))
 
     def _describe(self, kind: Kind, item: Item, depth: int, via: str) -> None:
         if item.detail != RICHEST:
@@ -148,4 +149,5 @@ class Known:
         found = self._kinds.get(key)
         if found is None:
             found = self._kinds[key] = Kind()
+            found.known.expected = self._expected.get(kind)
         return found

