@@ -77,7 +77,7 @@ class Size(NamedTuple):
     users_as_taught: int
 
 
-SIZES = {"small": Size(20, 20_000, 3000), "middle": Size(70, 12_000, 1500), "full": Size(200, 6000, 800)}
+SIZES = {"small": Size(20, 60_000, 3000), "middle": Size(70, 20_000, 1500), "full": Size(200, 6000, 800)}
 Edges = npt.NDArray[np.int64]
 """Each edge as `src << 32 | dst`, in order. No set: what this process weighs, its children are told to weigh."""
 

@@ -6,6 +6,7 @@ Everything that can be wrong with what the operator gave is found before anythin
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import sys
@@ -55,6 +56,10 @@ EXIT_STOPPED = 3
 SEEDS_FOLDER = Path("seeds")
 _OWN_FILES = ("frontier.sqlite", "config.toml", "lock")
 _Result = TypeVar("_Result")
+
+
+_COLLECTED_AFTER = (20_000, 20, 50)
+"""Objects, collections of the young, and of these, between two collections of cycles."""
 
 
 class Plan(Struct, frozen=True):
@@ -371,6 +376,9 @@ async def _resolve_one(source: Source, seed: Seed) -> tuple[str, str | None, str
 
 def in_loop(main: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a coroutine to its end on the fastest loop there is."""
+    # A page leaves next to no cycles behind, and what was imported stays: looking through both costs 2 % of a crawl.
+    gc.freeze()
+    gc.set_threshold(*_COLLECTED_AFTER)
     try:
         import uvloop
     except ImportError:

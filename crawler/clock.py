@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -66,5 +67,10 @@ def _boot() -> str:
 
 def iso(moment: datetime | float) -> str:
     """Return an aware datetime, or seconds since 1970, as text like "2026-11-21T11:00:00Z", whole seconds, in UTC."""
-    date = moment if isinstance(moment, datetime) else datetime.fromtimestamp(moment, UTC)
-    return date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _second(math.floor(moment.timestamp() if isinstance(moment, datetime) else moment))
+
+
+@lru_cache(4)
+def _second(epoch_seconds: int) -> str:
+    """Return the text of a second: thousands of pages may have the same one."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

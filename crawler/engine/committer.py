@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,7 +25,7 @@ from crawler.frontier.rows import Change, Position, ShardRow
 from crawler.frontier.store import Frontier
 from crawler.shards.writer import Lines, Shard, ShardWriter
 
-GROUP_PAGES_MAX = 64
+GROUP_PAGES_MAX = 256
 
 
 class Committer:
@@ -57,10 +57,11 @@ class Committer:
         self._closing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shards")
 
-    def begin(self, position: Position, last_row: int) -> None:
-        """Start from a committed position."""
+    def begin(self, position: Position, last_row: int, stored: Iterable[int]) -> None:
+        """Start from a committed position, with the numbers of the listings that the frontier holds."""
         self._position = position
         self._last_row = last_row
+        self._stored = set(stored)
 
     def submit(self, entry: Entry) -> None:
         """Queue an entry; it becomes durable later, after all that were submitted before it."""
@@ -127,6 +128,10 @@ class Committer:
         reserving, self._reserving = self._reserving, []
         reserved = self._budget.settle()
         change = _change(group, group[-1].position if group else self._position, shards)
+        # Most lists end on their first page: of these the frontier holds nothing that would have to be deleted.
+        change.ended = [ended for ended in change.ended if ended in self._stored]
+        self._stored.difference_update(change.ended)
+        self._stored.update(listing.id for listing in change.listings)
         self.totals["rates"] = self.rates()
         change.totals = msgspec.json.encode(self.totals)
         await self._frontier.commit(change)
@@ -168,7 +173,7 @@ def _lines(group: list[Entry]) -> dict[str, Lines]:
 
 
 def _change(group: list[Entry], position: Position, shards: list[Shard]) -> Change:
-    ended = [entry.ended for entry in group if entry.ended]
+    ended = {entry.ended: None for entry in group if entry.ended}
     listings = {entry.listing.id: entry.listing for entry in group if entry.listing is not None}
     for listing_id in ended:
         listings.pop(listing_id, None)
@@ -178,8 +183,8 @@ def _change(group: list[Entry], position: Position, shards: list[Shard]) -> Chan
         position=position,
         runs=[run for entry in group for run in entry.runs],
         listings=list(listings.values()),
-        ended=ended,
-        pages=[entry.page for entry in group if entry.page is not None],
+        ended=list(ended),
+        pages=[entry.page for entry in group if entry.page is not None and entry.page.listing not in ended],
         counts=counts,
         settled=settled,
         shards=[ShardRow._make(astuple(shard)) for shard in shards],

@@ -232,7 +232,7 @@ class Run:
             self.backlog, window_of(settings.workers), settings.long_list_pages, lambda: self.budget.left
         )
         self.committer = Committer(self.frontier, writer, start.totals, self.budget, self._landed)
-        self.committer.begin(start.position, start.last_row)
+        self.committer.begin(start.position, start.last_row, [listing.id for listing in start.listings])
         self.committer.rates = self._rates
         rules = Rules(settings.long_list_pages, settings.nodes_max, settings.hydrate)
         self.sequencer = Sequencer(self.feeder, self.backlog, self.ledger, self.committer, self._clock, rules)

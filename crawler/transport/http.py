@@ -33,11 +33,13 @@ class ForeignHost(AssertionError):  # noqa: N818 - a bug of the caller, never an
 
 
 class Timeouts(NamedTuple):
-    """How long a request may take in all, until it is connected, and between two pieces of its answer."""
+    """How long a request may take in all, and until it is connected.
+
+    There is none between two pieces of an answer: it would be set again with each piece, and the whole bounds it.
+    """
 
     total_seconds: float = 60.0
     connect_seconds: float = 15.0
-    read_seconds: float = 30.0
 
 
 class Access(Protocol):
@@ -82,9 +84,7 @@ class Http:
         self._origin = origin_of(base_url)
         self._token_origin = origin_of(token_url) if token_url else None
         self._connections = connections
-        self._timeout = aiohttp.ClientTimeout(
-            timeouts.total_seconds, sock_connect=timeouts.connect_seconds, sock_read=timeouts.read_seconds
-        )
+        self._timeout = aiohttp.ClientTimeout(timeouts.total_seconds, sock_connect=timeouts.connect_seconds)
         self._headers = {"User-Agent": user_agent(contact), "Accept": "application/json"}
         self._largest_body = largest_body
         self._access_headers = dict(access.headers)
@@ -98,7 +98,6 @@ class Http:
             headers=self._headers,
             timeout=self._timeout,
             read_bufsize=_READ_SIZE,
-            skip_auto_headers=("Content-Type",),
         )
         return self
 
