@@ -2,11 +2,14 @@
 
     python -m tests.crash.child POINT:N crawl RUN ...       the N-th time that the point is reached; "never:1" for never
 
-Everything else is the program's own, but for shorter delays after a failed request.
+Everything else is the program's own, but for shorter delays after a failed request. SIGUSR1 lets it write on standard
+error where each thread and each task is, for whoever waits in vain for its end.
 """
 
 from __future__ import annotations
 
+import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -110,8 +113,22 @@ class DoomedFrontier(Frontier):
         self._doom.reach("after-commit")
 
 
+def tell_tasks(*_: object) -> None:
+    """Write where each task of the running loop is, down to what it waits for; no traceback shows what is suspended."""
+    for task in asyncio.all_tasks():
+        sys.stderr.write(f"task {task.get_name()}\n")
+        inner: Any = task.get_coro()
+        while (frame := getattr(inner, "cr_frame", None)) is not None:
+            sys.stderr.write(f"  {frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}\n")
+            inner = inner.cr_await
+        sys.stderr.write(f"  waits for {inner!r}\n")
+    sys.stderr.flush()
+
+
 def main() -> None:
     """Run the command line after the first argument."""
+    signal.signal(signal.SIGUSR1, tell_tasks)
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=True)
     doom = Doom(sys.argv.pop(1))
     disk = Disk(lambda: DoomedFiles(doom), lambda path: DoomedFrontier(path, doom))
     app.Run = partial(Run, disk=disk)  # type: ignore[assignment, attr-defined]

@@ -6,7 +6,7 @@
 The service is the sandbox in a process of its own, behind a network that answers 503, 429 or half a page now and then.
 A chain is one crawl, started and killed with SIGKILL up to ten times: at random moments, the command itself and the
 command in `tests/crash/child.py`, or at a named point of its work on the disk. Then it is left to end, and everything
-is compared.
+is compared. The end has to come within `LAST_SECONDS_MAX`; a start that hangs first tells where.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,14 @@ CREDENTIALS = {"CRASH_CLIENT_ID": "crash", "CRASH_CLIENT_SECRET": "crash"}
 NEVER = "never:1"
 NO_POINT = (None, NEVER)
 RANDOM_MOMENT = "a random moment"
+NOT_REACHED = "its point was not reached in time"
 POINT_SECONDS_MAX = 60.0
 HASTY_SECONDS_MAX = 5.0
 """How long a process may live that dies at a point; where points are drawn, some are never reached, and it is hasty."""
+LAST_SECONDS_MAX = 90.0
+"""What an undisturbed crawl needs many times over: a last start that takes longer is one that hangs."""
+TELL_SECONDS = 2.0
+SAID_CHARACTERS_MAX = 20_000
 CONFIG = """
 [crawl]
 workers = {workers}
@@ -119,13 +124,19 @@ def begin(run: Path, config: Path, doom: str | None = NEVER) -> subprocess.Popen
 
 
 def finish(process: subprocess.Popen[bytes], seconds_max: float = 300.0) -> tuple[int, str]:
-    """Wait for the end of a process; return its exit code and what it said on standard error."""
+    """Wait for the end of a process; return its exit code and what it said on standard error.
+
+    One that does not end in time is asked where it is, before it is killed.
+    """
     try:
         said = process.communicate(timeout=seconds_max)[1]
     except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGUSR1)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=TELL_SECONDS)
         process.kill()
-        said = process.communicate()[1] + b"\n(did not end in time)"
-    return process.returncode, said.decode()
+        said = process.communicate()[1] + f"\n(did not end within {seconds_max:.0f} s)".encode()
+    return process.returncode, said.decode()[-SAID_CHARACTERS_MAX:]
 
 
 def records(run: Path) -> tuple[Records, int]:
@@ -147,7 +158,11 @@ def records(run: Path) -> tuple[Records, int]:
 
 @dataclass
 class Report:
-    """What all chains together showed. `repeated_at_most` is the largest number of pages that one start asked again."""
+    """What all chains together showed. `repeated_at_most` is the largest number of pages that one start asked again.
+
+    `silent_seconds_at_most` is the longest time in which a start asked for nothing, `last_seconds` how long the last
+    start of each chain took.
+    """
 
     kills: int = 0
     chains: int = 0
@@ -161,6 +176,8 @@ class Report:
     repeated: int = 0
     repeated_at_most: int = 0
     chains_beyond_the_bound: int = 0
+    silent_seconds_at_most: float = 0.0
+    last_seconds: list[float] = field(default_factory=list)
     troubles: Counter[str] = field(default_factory=Counter)
     points: Counter[str] = field(default_factory=Counter)
 
@@ -188,6 +205,7 @@ class Report:
         self.repeated += sum(repeated)
         self.repeated_at_most = max(self.repeated_at_most, *repeated)
         self.chains_beyond_the_bound += sum(repeated) > kills * (WINDOW + 1)
+        self.silent_seconds_at_most = max(self.silent_seconds_at_most, *service_report["silent_seconds"])
         self.troubles.update(service_report["troubles"])
 
 
@@ -206,6 +224,7 @@ def chain(
     chance: random.Random,
     report: Report,
     point_seconds_max: float = POINT_SECONDS_MAX,
+    last_seconds_max: float = LAST_SECONDS_MAX,
 ) -> None:
     """Start one crawl with each doom in turn, until it ends; then let it end. A doom without a point is a moment."""
     config, kills = where.config(run.with_suffix(".toml")), 0
@@ -216,18 +235,20 @@ def chain(
             process.wait(chance.uniform(0.3, 1.2) if doom in NO_POINT else point_seconds_max)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
-            place = RANDOM_MOMENT
+            place = RANDOM_MOMENT if doom in NO_POINT else NOT_REACHED
         code, said = finish(process)
         if code != -signal.SIGKILL:
             if code:
-                report.ended_badly.append(f"exit code {code}: {said[-500:]}")
+                report.ended_badly.append(f"exit code {code}: {said}")
             break
         kills += 1
         report.points[place] += 1
         where.ask("begin")
-    code, said = finish(begin(run, config))
+    began = time.perf_counter()
+    code, said = finish(begin(run, config), last_seconds_max)
+    report.last_seconds.append(round(time.perf_counter() - began, 1))
     if code:
-        report.ended_badly.append(f"the last start ended with exit code {code}: {said[-500:]}")
+        report.ended_badly.append(f"the last start ended with exit code {code}: {said}")
     report.kills += kills
     report.chains += 1
     report.asked(where.ask("report"), kills)
@@ -260,7 +281,8 @@ def main() -> None:
             kills_max = min(chance.randint(5, KILLS_IN_A_CHAIN), arguments.kills - report.kills)
             chain(run, where, dooms(chance, kills_max), chance, report, HASTY_SECONDS_MAX)
             report.take(run, truth)
-            sys.stderr.write(f"{report.kills} kills, {'all well' if report.good else 'NOT WELL'}\n")
+            state = "all well" if report.good else "NOT WELL"
+            sys.stderr.write(f"{report.kills} kills, {state}; the last start took {report.last_seconds[-1]} s\n")
     figures = {**vars(report), "bound_per_kill": WINDOW + 1, "seed": seed, "records": sum(map(len, truth.values()))}
     sys.stdout.write(json.dumps({**figures, "seconds": round(time.perf_counter() - began)}, indent=1) + "\n")
     sys.exit(0 if report.good else 1)

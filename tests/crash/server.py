@@ -4,8 +4,8 @@
 
 The first request for a page is sometimes answered 503, 429 or with half a body; the second one for the same page is
 answered well. `GET /_crash/begin` begins a new start of the crawl, `/_crash/new` a new crawl, `/_crash/report` tells
-what was asked. `/_crash/slow` lets answers come slowly from the 40th of the crawl on, until `/_crash/new` or
-`/_crash/fast`: whoever is to be stopped in the middle of its work is there then.
+what was asked, and for how long nothing was. `/_crash/slow` lets answers come slowly from the 40th of the crawl on,
+until `/_crash/new` or `/_crash/fast`: whoever is to be stopped in the middle of its work is there then.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping
 
@@ -42,6 +43,8 @@ class Troubled:
         self._read_before: set[str] = set()
         self._read_now: set[str] = set()
         self._repeated: list[int] = [0]
+        self._silent_seconds: list[float] = [0.0]
+        self._heard_at_seconds = time.monotonic()
         self._troubles: Counter[str] = Counter()
         self.fast()
 
@@ -55,14 +58,17 @@ class Troubled:
 
     def begin(self) -> None:
         """Begin a new start of the crawl: what was read until now, and is asked from now on, is repeated."""
+        self._hear()
         self._read_before |= self._read_now
         self._read_now = set()
         self._repeated.append(0)
+        self._silent_seconds.append(0.0)
 
     def handle(self, method: str, target: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
         """Answer a request, badly now and then."""
         if target.startswith("/_crash/"):
             return self._own(target)
+        self._hear()
         if target.startswith(TOKEN_PATH):
             return self._sandbox.handle(method, target, headers, body)
         self._asked[target] += 1
@@ -78,13 +84,20 @@ class Troubled:
         return reply._replace(delivery=SLOW) if late else reply
 
     def report(self) -> dict[str, object]:
-        """Return requests in all, different ones, repeated ones by start, and troubles by status."""
+        """Return requests in all, different ones, repeated ones and the longest silence by start, and troubles."""
         return {
             "requests": self._asked.total(),
             "pages": len(self._read_before | self._read_now),
             "repeated": self._repeated,
+            "silent_seconds": self._silent_seconds,
             "troubles": dict(self._troubles),
         }
+
+    def _hear(self) -> None:
+        """Note for how long nothing was asked; what a process needs to begin and, killed, to end is part of it."""
+        now = time.monotonic()
+        self._silent_seconds[-1] = max(self._silent_seconds[-1], round(now - self._heard_at_seconds, 2))
+        self._heard_at_seconds = now
 
     def _own(self, target: str) -> Reply:
         verb = target.removeprefix("/_crash/")

@@ -155,6 +155,26 @@ def test_frozen_for_longer_than_any_timeout(where: Service, truth: Records, tmp_
     assert same(run, truth)
 
 
+@pytest.mark.slow
+def test_a_start_that_does_not_end_tells_where_it_is(where: Service, tmp_path: Path) -> None:
+    """Who waits too long is told in which lines threads and tasks are, of a process that is then ended."""
+    process = begin_in_the_middle(where, tmp_path / "run", where.config(tmp_path / "config.toml"))
+    code, said = finish(process, 0.1)
+    assert code == -signal.SIGKILL
+    assert "did not end within" in said
+    assert "most recent call first" in said
+    assert "engine/worker.py" in said
+
+
+@pytest.mark.slow
+def test_a_last_start_that_takes_too_long_is_no_success(where: Service, tmp_path: Path) -> None:
+    """A chain whose last start does not end in time is not good, however sound what it has written."""
+    report = Report()
+    chain(tmp_path / "run", where, (), random.Random(7), report, last_seconds_max=0.3)
+    assert not report.good
+    assert len(report.last_seconds) == 1
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Give a file system of its own, of so many kilobytes; mounting it needs root."""
