@@ -40,6 +40,7 @@ from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, Sp
 from crawler.frontier.lock import hold
 from crawler.frontier.store import Frontier
 from crawler.log import Log, open_log
+from crawler.memory import keep_together
 from crawler.model import Item, NodeId, Task
 from crawler.providers import chartmetric, registry
 from crawler.providers.soundcloud import empty_data
@@ -379,6 +380,7 @@ def in_loop(main: Coroutine[Any, Any, _Result]) -> _Result:
     # A page leaves next to no cycles behind, and what was imported stays: looking through both costs 2 % of a crawl.
     gc.freeze()
     gc.set_threshold(*_COLLECTED_AFTER)
+    keep_together()
     try:
         import uvloop
     except ImportError:

@@ -27,9 +27,10 @@ from crawler.engine.supervisor import Ending, Supervisor
 from crawler.engine.worker import Crew, Source
 from crawler.errors import ProviderError, StorageError
 from crawler.frontier.known import Known
-from crawler.frontier.replay import give_back, replay
+from crawler.frontier.replay import replay
 from crawler.frontier.rows import Listing, ShardRow
 from crawler.frontier.store import Frontier, Start
+from crawler.memory import give_back
 from crawler.model import Item, Relation
 from crawler.policy import order
 from crawler.policy.order import Strategy

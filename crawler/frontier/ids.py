@@ -96,7 +96,7 @@ class KnownIds:
         if self._table is None:
             numbers, texts = self._others.numbers, self._others.texts
             return [value in numbers if type(value) is int else value in texts for value in values]
-        words = _words(values)
+        words = words_of(values)
         if words is None:
             found = [type(value) is not int and value in self._others.texts for value in values]
             places = [place for place, value in enumerate(values) if type(value) is int]
@@ -123,7 +123,7 @@ class KnownIds:
                 self._others.add(value)
             self._look(len(values))
             return
-        words = _words(values)
+        words = words_of(values)
         if words is not None:
             self.update_words(words)
             return
@@ -211,7 +211,7 @@ def unpack(form: str, data: bytes) -> Sequence[Id]:
     return values
 
 
-def _words(values: Sequence[Id]) -> Numbers | None:
+def words_of(values: Sequence[Id]) -> Numbers | None:
     """Return ids as numbers of 64 bits, None when one is none."""
     try:
         numbers: array[int] = array("Q", values)  # type: ignore[arg-type]

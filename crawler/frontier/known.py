@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from crawler.frontier.ids import IdSet, KnownIds
+from crawler.frontier.ids import KnownIds
+from crawler.frontier.poor import Poor
 from crawler.frontier.rows import Run
 from crawler.model import DETAILS, Detail, Id, Item
 
 _RANK = {detail: rank for rank, detail in enumerate(DETAILS)}
 RICHEST = DETAILS[-1]
-Place = tuple[int, str, Detail]
-"""Depth, via and detail of a node's line."""
 
 
 class Sighting(NamedTuple):
@@ -25,21 +24,20 @@ class Sighting(NamedTuple):
 
 
 class Kind:
-    """All nodes of one kind. `poor` holds those not yet fully described, `groups` the same by what their line said."""
+    """All nodes of one kind; `poor` holds those not yet fully described, and what their line said."""
 
-    __slots__ = ("groups", "known", "poor")
+    __slots__ = ("known", "poor")
 
     def __init__(self) -> None:
         self.known = KnownIds()
-        self.poor = IdSet()
-        self.groups: dict[Place, IdSet] = {}
+        self.poor = Poor()
 
     def is_fuller(self, details: set[Detail]) -> bool:
         """Tell whether items of these details may say more of any node than is known of the least described one.
 
         Nested objects rarely do, so a page of them is spared a look-up a row.
         """
-        least = min((_RANK[place[2]] for place, ids in self.groups.items() if ids), default=_RANK[RICHEST])
+        least = min((_RANK[place[2]] for place in self.poor.places()), default=_RANK[RICHEST])
         return max(_RANK[detail] for detail in details) > least
 
 
@@ -67,12 +65,9 @@ class Known:
         kind = self.kind(run.network, run.kind)
         if run.fresh:
             kind.known.update(run.ids)
-        elif kind.poor:
-            for value in run.ids:
-                self._enrich(kind, value)
-        if run.detail != RICHEST:
-            kind.poor.update(run.ids)
-            kind.groups.setdefault((run.depth, run.via, run.detail), IdSet()).update(run.ids)
+        number = 0 if run.detail == RICHEST else kind.poor.number((run.depth, run.via, run.detail))
+        if number or not run.fresh:
+            kind.poor.change(dict.fromkeys(run.ids, number))
 
     def sight(self, network: str, items: Sequence[Item], depth: int, via: str) -> list[Sighting]:
         """Return the items that are new or fuller, in order, each once, and remember them.
@@ -83,65 +78,60 @@ class Known:
         for kind_name in dict.fromkeys([item.kind for item in items]):
             kind = self.kind(network, kind_name)
             some = [item for item in items if item.kind == kind_name]
-            is_known = kind.known.has([item.id for item in some])
+            ids = [item.id for item in some]
+            is_known = kind.known.has(ids)
             if kind.poor and kind.is_fuller({item.detail for item in some}):
-                poor = kind.poor
+                numbers = kind.poor.get(ids)
                 candidates = [
-                    (item, known) for item, known in zip(some, is_known, strict=True) if not known or item.id in poor
+                    (item, number, known)
+                    for item, number, known in zip(some, numbers, is_known, strict=True)
+                    if number or not known
                 ]
             else:
-                candidates = [(item, False) for item, known in zip(some, is_known, strict=True) if not known]
+                candidates = [(item, 0, False) for item, known in zip(some, is_known, strict=True) if not known]
             if candidates:
                 seen += self._take(kind, candidates, depth, via)
         return seen
 
     def undescribed(self, network: str, kind_name: str) -> Iterator[tuple[int, list[Id]]]:
         """Yield (depth, ids) of the nodes of which no more than a stub is known: a nested object, or only the id."""
-        for (depth, _via, _detail), ids in sorted(self.kind(network, kind_name).groups.items()):
-            if ids:
-                yield depth, list(ids)
+        for (depth, _via, _detail), ids in self.kind(network, kind_name).poor.groups():
+            yield depth, ids
 
     def settle(self, network: str, kind_name: str, ids: Sequence[Id]) -> list[Run]:
         """Give up on a description for these ids: nothing fuller will come. Return the runs that say so in the log."""
         kind = self.kind(network, kind_name)
-        given_up = [(value, self._enrich(kind, value)) for value in ids if value in kind.poor]
+        given_up = {value: number for value, number in zip(ids, kind.poor.get(ids), strict=True) if number}
+        kind.poor.change(dict.fromkeys(given_up, 0))
+        places = {value: kind.poor.place(number) for value, number in given_up.items()}
         return [
             Run(network, kind_name, place[0], place[1], RICHEST, fresh=False, ids=[value])
-            for value, place in given_up
-            if place
+            for value, place in places.items()
         ]
 
-    def _take(self, kind: Kind, candidates: list[tuple[Item, bool]], depth: int, via: str) -> Iterator[Sighting]:
-        """Yield those that deserve a line, and remember them; with each comes whether it was known before the page."""
-        new: dict[Id, None] = {}
-        for item, was_known in candidates:
+    def _take(self, kind: Kind, candidates: list[tuple[Item, int, bool]], depth: int, via: str) -> Iterator[Sighting]:
+        """Yield those that deserve a line, and remember them.
+
+        With each comes the number of its place, and whether it was known, both before this page.
+        """
+        poor, new, changed = kind.poor, dict[Id, None](), dict[Id, int]()
+        for item, before, was_known in candidates:
             if not was_known and item.id not in new:
                 new[item.id] = None
-                self._describe(kind, item, depth, via)
+                if item.detail != RICHEST:
+                    changed[item.id] = poor.number((depth, via, item.detail))
                 yield Sighting(item, depth, via, fresh=True)
                 continue
-            place = self._place(kind, item.id)
-            if place is None or _RANK[item.detail] <= _RANK[place[2]]:
+            number = changed.get(item.id, before)
+            if not number or _RANK[item.detail] <= _RANK[poor.place(number)[2]]:
                 continue
-            self._enrich(kind, item.id)
-            self._describe(kind, item, place[0], place[1])
-            yield Sighting(item, place[0], place[1], fresh=False)
+            first_depth, first_via, _ = poor.place(number)
+            is_richest = item.detail == RICHEST
+            changed[item.id] = 0 if is_richest else poor.number((first_depth, first_via, item.detail))
+            yield Sighting(item, first_depth, first_via, fresh=False)
         kind.known.update(list(new))
-
-    def _describe(self, kind: Kind, item: Item, depth: int, via: str) -> None:
-        if item.detail != RICHEST:
-            kind.poor.add(item.id)
-            kind.groups.setdefault((depth, via, item.detail), IdSet()).add(item.id)
-
-    def _place(self, kind: Kind, value: Id) -> Place | None:
-        return next((place for place, ids in kind.groups.items() if value in ids), None)
-
-    def _enrich(self, kind: Kind, value: Id) -> Place | None:
-        place = self._place(kind, value)
-        if place is not None:
-            kind.groups[place].discard(value)
-            kind.poor.discard(value)
-        return place
+        if changed:
+            poor.change(changed)
 
     def kind(self, network: str, kind: str) -> Kind:
         """Return all that is known of one kind of node."""

@@ -10,6 +10,8 @@ finds its bucket full is kept in a bitmap beside the table, some in a thousand.
 
 It grows by a seventh at a time and in small parts, from the last bucket down, while it is used: marks below a boundary
 are still where the old number of buckets puts them.
+
+A table may hold a small number, a *value*, with each number. 0 is none: what has it is dropped when its bucket moves.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 Numbers = NDArray[np.uint64]
+Values = NDArray[np.uint8] | NDArray[np.uint16]
 
 BITS = 32
 """Ids of the service are below 2 ** 32 (users up to 1.5 billion, tracks up to 2.2: the field report, 1.1)."""
 
 _SLOTS = 32
 _EMPTY = 0xFFFF
-_FILL_FIRST = 20.0
+_FILL_FIRST = 22.0
 _FILL_MAX = 23.0
 """Numbers in a bucket, on average, at first and before the table grows: at 23 one in 400 finds its bucket full."""
 _GROWTH = 1.15
@@ -36,25 +39,28 @@ _MOVES_PER_NUMBER = 0.5
 _BLOCK = 8192
 """Numbers handled at once: their buckets are half a megabyte, which stays in a cache."""
 _FIRST_FACTOR, _SECOND_FACTOR = 0x9E3779B1, 0x85EBCA6B
+_LOW = np.uint64((1 << 32) - 1)
 _LOWEST_SAFE = 16
 """The lowest buckets are moved together: there, a bucket's new place may be its old one."""
 
 
 class Table:
-    """A set of numbers below 2 ** bits, at most 32. Nothing can be taken out of it.
+    """A set of numbers below 2 ** bits, at most 32, that only grows (`add`); or, `valued`, a mapping (`put`).
 
     `expected` is how many numbers there will be soon: room is made for them at once. `moved_at_once` is how many
     buckets move in one part of a growth; 1,024 take about 2 ms.
     """
 
-    def __init__(self, expected: int = 0, *, bits: int = BITS, moved_at_once: int = 1024) -> None:
-        self._bits, self._mask = np.uint64(bits), np.uint64((1 << bits) - 1)
+    def __init__(self, expected: int = 0, *, valued: bool = False, bits: int = BITS, moved_at_once: int = 1024) -> None:
+        self._bits, self._half, self._mask = np.uint64(bits), np.uint64((bits + 1) // 2), np.uint64((1 << bits) - 1)
         least = (1 << bits) // _EMPTY + 1  # else a distance would need more than 16 bits
         self._old = self._new = max(least, round(expected / _FILL_FIRST) + 1)
         self._boundary = self._top = 0
         self._rows = np.full((self._new, _SLOTS), _EMPTY, np.uint16)
         self._taken = np.zeros(self._new, np.uint8)
+        self._values: Values | None = np.zeros((self._new, _SLOTS), np.uint8) if valued else None
         self._rest = BitMap64()
+        self._rest_values: dict[int, int] = {}
         self._count = 0
         self._owed = 0.0
         self._moved_at_once = moved_at_once
@@ -65,7 +71,7 @@ class Table:
     @property
     def size_bytes(self) -> int:
         """Return the memory of the table, without the bitmap beside it."""
-        return self._rows.nbytes + self._taken.nbytes
+        return self._rows.nbytes + self._taken.nbytes + (0 if self._values is None else self._values.nbytes)
 
     @property
     def beside(self) -> int:
@@ -90,6 +96,74 @@ class Table:
             self._grow(len(block))
             self._count += self._enter(block)
 
+    def get(self, numbers: Numbers) -> NDArray[np.int64]:
+        """Return the value of each number, 0 for none."""
+        found: NDArray[np.int64] = np.zeros(len(numbers), np.int64)
+        for first in range(0, len(numbers), _BLOCK):
+            marks = self._marks(numbers[first : first + _BLOCK])
+            found[first : first + _BLOCK] = self._look(marks)[0]
+        return found
+
+    def put(self, numbers: Numbers, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give numbers, each there once, these values; return those that they had."""
+        if len(values) and int(values.max()) > np.iinfo(self._valued.dtype).max:
+            self._values = self._valued.astype(np.uint16)
+        had: NDArray[np.int64] = np.zeros(len(numbers), np.int64)
+        marks = self._marks(numbers)
+        # Numbers are sorted faster than places by their numbers.
+        order = (np.sort(marks << np.uint64(32) | np.arange(len(marks), dtype=np.uint64)) & _LOW).astype(np.int64)
+        for first in range(0, len(order), _BLOCK):
+            block = order[first : first + _BLOCK]
+            self._grow(len(block))
+            had[block] = self._put(marks[block], values[block])
+        return had
+
+    def items(self) -> tuple[Numbers, NDArray[np.int64]]:
+        """Return all numbers that have a value, and the values."""
+        rows, slots = np.nonzero(self._valued)
+        buckets = np.where(rows >= self._top, self._new, self._old) if self._boundary else np.full(len(rows), self._new)
+        begins = ((rows.astype(np.uint64) << self._bits) + (buckets - 1).astype(np.uint64)) // buckets.astype(np.uint64)
+        beside = {mark: value for mark, value in self._rest_values.items() if value}
+        marks = np.append(begins + self._rows[rows, slots], np.array(list(beside), np.uint64))
+        values = np.append(self._valued[rows, slots].astype(np.int64), np.array(list(beside.values()), np.int64))
+        return self._numbers(marks), values
+
+    @property
+    def _valued(self) -> Values:
+        assert self._values is not None, "the table has no values"  # noqa: S101 - a bug, not a condition
+        return self._values
+
+    def _look(self, marks: Numbers) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the value of each mark, and whether it has a slot, whatever the value."""
+        buckets, distances = self._places(marks)
+        rows = self._rows[buckets]
+        found, values = _holds(rows, distances), np.zeros(len(marks), np.int64)
+        there = np.flatnonzero(found)
+        if len(there):
+            slots = (rows[there] == distances[there, None]).argmax(axis=1)
+            values[there] = self._valued[buckets[there], slots]
+        if self._rest_values:
+            for place in np.flatnonzero(~found & (self._taken[buckets] == _SLOTS)).tolist():
+                values[place] = self._rest_values.get(int(marks[place]), 0)
+        return values, found
+
+    def _put(self, marks: Numbers, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Set the values of marks, which are sorted and each there once; return those before."""
+        had, found = self._look(marks)
+        there = np.flatnonzero(found)
+        if len(there):
+            buckets, distances = self._places(marks[there])
+            slots = (self._rows[buckets] == distances[:, None]).argmax(axis=1)
+            self._valued[buckets, slots] = values[there]
+        is_new = ~found & (values != 0)
+        for place in np.flatnonzero(~found).tolist() if self._rest_values else ():
+            if (mark := int(marks[place])) in self._rest_values:
+                self._rest_values[mark] = int(values[place])
+                is_new[place] = False
+        if is_new.any():
+            self._count += self._enter(marks[is_new], values[is_new])
+        return had
+
     def _has(self, marks: Numbers) -> NDArray[np.bool_]:
         buckets, distances = self._places(marks)
         found = _holds(self._rows[buckets], distances)
@@ -101,13 +175,23 @@ class Table:
 
     def _marks(self, numbers: Numbers) -> Numbers:
         """Return the places of numbers in the permutation: each step of it can be undone, so no two get one place."""
-        half, mask = self._bits >> np.uint64(1), self._mask
+        half, mask = self._half, self._mask
         marks = numbers ^ (numbers >> half)
         marks = marks * np.uint64(_FIRST_FACTOR) & mask
         marks ^= marks >> half
         marks = marks * np.uint64(_SECOND_FACTOR) & mask
         marks ^= marks >> half
         return marks
+
+    def _numbers(self, marks: Numbers) -> Numbers:
+        """Return the numbers of marks, by the same steps backwards: a shift by half of the bits undoes itself."""
+        half, mask, size = self._half, self._mask, int(self._mask) + 1
+        numbers = marks ^ (marks >> half)
+        numbers = numbers * np.uint64(pow(_SECOND_FACTOR, -1, size)) & mask
+        numbers ^= numbers >> half
+        numbers = numbers * np.uint64(pow(_FIRST_FACTOR, -1, size)) & mask
+        numbers ^= numbers >> half
+        return numbers
 
     def _places(self, marks: Numbers) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         """Return bucket and distance of each mark."""
@@ -117,8 +201,8 @@ class Table:
         product = marks * buckets
         return (product >> self._bits).astype(np.int64), ((product & self._mask) // buckets).astype(np.uint16)
 
-    def _enter(self, marks: Numbers) -> int:
-        """Enter marks, which are sorted and each there once; return how many were new."""
+    def _enter(self, marks: Numbers, values: NDArray[np.int64] | None = None) -> int:
+        """Enter marks, which are sorted and each there once, with their values; return how many were new."""
         buckets, distances = self._places(marks)
         slots = self._taken[buckets].astype(np.int64)
         is_known = _holds(self._rows[buckets], distances)
@@ -128,6 +212,7 @@ class Table:
         if is_known.any():
             is_new = ~is_known
             marks, buckets, distances, slots = marks[is_new], buckets[is_new], distances[is_new], slots[is_new]
+            values = None if values is None else values[is_new]
         begins = _changes(buckets)
         if not begins.all():
             places = np.arange(len(buckets))
@@ -136,7 +221,12 @@ class Table:
         if not fits.all():
             self._rest.update(_words(marks[~fits]))
             buckets, distances, slots = buckets[fits], distances[fits], slots[fits]
+            if values is not None:
+                self._rest_values.update(zip(marks[~fits].tolist(), values[~fits].tolist(), strict=True))
+                values = values[fits]
         self._rows[buckets, slots] = distances
+        if values is not None:
+            self._valued[buckets, slots] = values
         # The highest slot of a bucket comes last, and of several values for one place the last one stays.
         self._taken[buckets] = slots + 1
         return len(marks)
@@ -151,6 +241,8 @@ class Table:
             self._rows.resize((self._new, _SLOTS), refcheck=False)
             self._rows[self._old :] = _EMPTY
             self._taken.resize(self._new, refcheck=False)
+            if self._values is not None:
+                self._values.resize((self._new, _SLOTS), refcheck=False)
             self._boundary, self._top = int(self._mask) + 1, self._new
         self._owed += numbers * _MOVES_PER_NUMBER
         while self._boundary and self._owed >= self._moved_at_once:
@@ -172,17 +264,30 @@ class Table:
         of_row = np.arange(first, last + 1, dtype=np.uint64) << self._bits
         begins = (of_row + np.uint64(self._old - 1)) // np.uint64(self._old)
         marks = np.repeat(begins, self._taken[first : last + 1]) + rows[is_taken]
+        values = None
+        if self._values is not None:
+            values = self._values[first : last + 1][is_taken].astype(np.int64)
+            self._values[first : last + 1] = 0
         rows[:] = _EMPTY
         self._taken[first : last + 1] = 0
         # Those that found a bucket full get another chance, or the bitmap would not say that it still is.
         beside = self._rest & BitMap64(range(_first_mark(first, self._old, bits), boundary))
         if beside:
             self._rest -= beside
-            marks = np.append(marks, np.array(list(beside), dtype=np.uint64))
+            pulled = list(beside)
+            marks = np.append(marks, np.array(pulled, dtype=np.uint64))
+            if values is not None:
+                values = np.append(values, [self._rest_values.pop(mark) for mark in pulled])
         self._boundary, self._top = new_boundary, low
         if not low:
             self._old, self._owed = self._new, 0.0
-        self._enter(np.sort(marks))
+        if values is None:
+            self._enter(np.sort(marks))
+            return
+        order = np.argsort(marks)
+        order = order[values[order] != 0]
+        self._count -= len(marks) - len(order)
+        self._enter(marks[order], values[order])
 
 
 def _holds(rows: NDArray[np.uint16], distances: NDArray[np.uint16]) -> NDArray[np.bool_]:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from itertools import product
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from crawler.frontier import ids, poor
 from crawler.frontier.known import Known
 from crawler.model import DETAILS, Detail, Item
 
 SIGHT = some.tuples(some.integers(1, 4), some.sampled_from(DETAILS))
 
 
+@pytest.mark.parametrize("table_from", [1, 10**6])
 @given(some.lists(some.lists(SIGHT, min_size=1, max_size=4), max_size=6))
-def test_a_node_is_seen_when_it_is_new_and_whenever_it_is_fuller(pages: list[list[tuple[int, Detail]]]) -> None:
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_node_is_seen_when_it_is_new_and_whenever_it_is_fuller(
+    monkeypatch: pytest.MonkeyPatch, table_from: int, pages: list[list[tuple[int, Detail]]]
+) -> None:
     """Over any pages of mixed details, a node gets a line exactly when its detail is more than all before it."""
+    for module in (ids, poor):
+        monkeypatch.setattr(module, "TABLE_FROM", table_from)
     known, best = Known(), dict[int, int]()
     for page in pages:
         items = [Item("user", identity, identity, detail, None) for identity, detail in page]

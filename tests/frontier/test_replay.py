@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crawler.frontier import ids, poor
 from crawler.frontier.ids import IdSet, StoredIds, pack
 from crawler.frontier.known import Known
 from crawler.frontier.replay import replay
@@ -19,14 +21,14 @@ def story(seed: int, pages: int) -> tuple[Known, list[Run]]:
     chance, known, runs = random.Random(seed), Known(), []
     for _ in range(pages):
         kind = chance.choice(("user", "track", "url"))
-        ids = [
+        some = [
             chance.randrange(60) if kind != "url" else f"u{chance.randrange(20)}" for _ in range(chance.randrange(9))
         ]
         depth, via = chance.randrange(3), chance.choice("ab")
         if chance.random() < 0.1:
             runs += known.settle("s", "user", [chance.randrange(60)])
             continue
-        items = [Item(kind, value, value, chance.choice(DETAILS), None) for value in ids]
+        items = [Item(kind, value, value, chance.choice(DETAILS), None) for value in some]
         for item, at, by, fresh in known.sight("s", items, depth, via):
             runs.append(Run("s", item.kind, at, by, item.detail, fresh, [item.id]))
     for number, run in enumerate(runs, 1):
@@ -39,10 +41,11 @@ def picture(known: Known) -> dict[str, object]:
     found: dict[str, object] = {}
     for name in ("user", "track", "url"):
         kind = known.kind("s", name)
-        groups = {place: set(ids) for place, ids in kind.groups.items() if ids}
-        ids = {value for value in (*range(60), *(f"u{number}" for number in range(20))) if value in kind.known}
-        assert len(ids) == len(kind.known)
-        found[name] = (ids, set(kind.poor), groups)
+        groups = {place: set(ids) for place, ids in kind.poor.groups()}
+        there = {value for value in (*range(60), *(f"u{number}" for number in range(20))) if value in kind.known}
+        assert len(there) == len(kind.known)
+        assert len(kind.poor) == sum(map(len, groups.values()))
+        found[name] = (there, groups)
     return found
 
 
@@ -52,9 +55,15 @@ def stored(run: Run) -> LogRow:
     return LogRow(*head, len(run.ids), *pack(run.ids))
 
 
+@pytest.mark.parametrize("table_from", [10, 10**6])
 @given(st.integers(0, 1 << 30), st.integers(0, 80), st.integers(1, 50))
-def test_the_log_rebuilds_what_was_known(seed: int, pages: int, rows_max: int) -> None:
-    """Read in chunks of any size, or row by row, the log gives the very sets that the crawl had in memory."""
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_log_rebuilds_what_was_known(
+    monkeypatch: pytest.MonkeyPatch, table_from: int, seed: int, pages: int, rows_max: int
+) -> None:
+    """Read in chunks of any size, or row by row, with tables and without, the log gives what the crawl knew."""
+    for module in (ids, poor):
+        monkeypatch.setattr(module, "TABLE_FROM", table_from)
     known, runs = story(seed, pages)
     slowly, quickly = Known(), Known()
     for run in runs:

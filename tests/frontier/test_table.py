@@ -44,6 +44,31 @@ def test_whatever_is_added_is_there_and_nothing_else(seed: int, bits: int, batch
         check(table, truth, [chance.randrange(1 << bits) for _ in range(50)])
 
 
+@settings(max_examples=40)
+@given(some.integers(0, 1 << 30), some.integers(12, 24), some.integers(1, 30), some.sampled_from([1, 3, 64]))
+def test_a_number_has_the_value_that_it_was_given_last(seed: int, bits: int, batches: int, moved_at_once: int) -> None:
+    """Values given, changed and taken away, with growths under way, are those of a dictionary."""
+    chance = random.Random(seed)
+    table, truth = Table(valued=True, bits=bits, moved_at_once=moved_at_once), dict[int, int]()
+    largest = chance.choice([3, 255, 400])
+    for _ in range(batches):
+        batch = {chance.randrange(1 << bits): chance.randrange(largest + 1) for _ in range(chance.randrange(400))}
+        for value in chance.sample(sorted(truth), len(truth) // 2):
+            batch[value] = chance.choice([0, 0, 1, largest])
+        had = table.put(numbers(list(batch)), np.array(list(batch.values()), np.int64))
+        assert had.tolist() == [truth.get(value, 0) for value in batch]
+        truth.update(batch)
+        sample = [
+            *chance.sample(sorted(truth), min(len(truth), 200)),
+            *(chance.randrange(1 << bits) for _ in range(50)),
+        ]
+        assert table.get(numbers(sample)).tolist() == [truth.get(value, 0) for value in sample]
+        keys, values = table.items()
+        found = dict(zip(keys.tolist(), values.tolist(), strict=True))
+        assert len(found) == len(keys)
+        assert found == {key: value for key, value in truth.items() if value}
+
+
 @pytest.mark.parametrize("moved_at_once", [7, 5000])
 def test_every_number_has_a_place_of_its_own(moved_at_once: int) -> None:
     """All numbers of 16 bits, in any order, are 65,536 different ones: no two share a place, and none is lost."""
