@@ -31,6 +31,7 @@ _PROBE_STEP_SECONDS = 2.0
 _PROBE_WINDOWS = 2.1
 _TICK_SECONDS = 0.5
 _TICK_REQUESTS = 4
+_SHORTEST_SECONDS = 0.1
 _BUSY = 0.7
 _SEARCH_GROWTH = {1: 1.05, 2: 1.015}
 _DEAR_GROWTH = 1.005
@@ -56,7 +57,10 @@ class Window(Struct, frozen=True):
 
 
 class Learned(Struct, frozen=True):
-    """What is worth remembering of a pace when the process ends, and worth telling a person."""
+    """What is worth remembering of a pace when the process ends, and worth telling a person.
+
+    `refused_rate` is at which the last refusal came, while more are needed to know the limit; None once it is known.
+    """
 
     requests_per_second: float | None
     why: str
@@ -64,6 +68,7 @@ class Learned(Struct, frozen=True):
     refusals: int = 0
     probe_seconds: float = PROBE_FIRST_SECONDS
     window: Window | None = None
+    refused_rate: float | None = None
 
 
 class Pace(Struct):
@@ -138,18 +143,32 @@ def parted(pace: Pace, requests_per_second: float) -> Pace:
 
 
 def recall(pace: Pace, learned: Learned, now: float) -> None:
-    """Go on with what an earlier start learned: the same rate at once, and no look upward soon."""
+    """Go on with what an earlier start learned: the same rate at once, and no look upward soon.
+
+    A search goes on: to keep to what one refusal seemed to tell would be slower than not to have been stopped.
+    """
     if not learned.refusals or learned.requests_per_second is None:
         return
     pace.events, pace.form, pace.window = learned.refusals, learned.form, learned.window
     pace.probe_seconds, pace.is_fresh = learned.probe_seconds, True
     hold(pace, now, learned.requests_per_second, learned.why)
+    if learned.refused_rate is not None:
+        pace.phase, pace.refused_rate = "search", learned.refused_rate
+
+
+def offered_rate(pace: Pace, now: float) -> float:
+    """Return how many requests a second are asked: the rate in force, or what this second and the last one saw."""
+    if pace.rate is not None:
+        return pace.rate
+    this_tick = pace.tick_granted / max(now - pace.tick_at, _SHORTEST_SECONDS)
+    return max(pace.measured, this_tick, FIRST_RATE)
 
 
 def learned_from(pace: Pace) -> Learned:
     """Return what is worth remembering."""
     rate = pace.good_rate if pace.is_probing else pace.rate
-    return Learned(rate, pace.why, pace.form, pace.events, pace.probe_seconds, pace.window)
+    searched = pace.refused_rate if pace.phase == "search" else None
+    return Learned(rate, pace.why, pace.form, pace.events, pace.probe_seconds, pace.window, searched)
 
 
 def granted(pace: Pace, sent_at: float, now: float) -> None:

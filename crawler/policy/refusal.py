@@ -23,6 +23,7 @@ from crawler.policy.pace import (
     begin_anew,
     forget_before,
     hold,
+    offered_rate,
     set_rate,
 )
 
@@ -58,9 +59,7 @@ def refused(pace: Pace, sent_at: float, now: float, *, is_blocked: bool = False)
         pace.missed_at, pace.named_until = now, None
         return
     pace.was_named = False
-    pace.refused_rate = pace.rate or FIRST_RATE
-    if pace.phase == "open" and now > pace.tick_at:
-        pace.refused_rate = max(pace.measured, pace.tick_granted / max(now - pace.tick_at, 0.1), FIRST_RATE)
+    pace.refused_rate = offered_rate(pace, now)
     pace.refusals.append(sent_at)
     pace.refused_at = pace.missed_at = sent_at
     pace.run_granted, pace.run_seconds = pace.granted, sent_at - (sent_at if pace.since is None else pace.since)

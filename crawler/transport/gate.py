@@ -272,7 +272,7 @@ class Gate:
         if blame.trial is not None:
             self._merge(blame.trial)
             blame.refuted()
-        was = shared.pace.rate or shared.pace.measured or paces.FIRST_RATE
+        was = paces.offered_rate(shared.pace, self.time())
         if is_blocked or not family or not blame.try_alone(family, self.time(), was):
             return shared
         alone = blame.share(family) * was

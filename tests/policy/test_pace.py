@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from crawler.policy import pace as paces
 from crawler.policy import refusal
-from crawler.policy.pace import Pace, learned_from, new_pace, recall
+from crawler.policy.pace import Learned, Pace, learned_from, new_pace, recall
 
 
 def ask(pace: Pace, start: float, number: int, seconds: float = 0.1) -> float:
@@ -96,6 +97,21 @@ def test_what_was_learned_is_recalled() -> None:
     unlearned = new_pace("auto")
     recall(unlearned, learned_from(new_pace(3.0)), 0.0)
     assert unlearned.rate == paces.FIRST_RATE
+
+
+def test_a_search_goes_on_after_a_restart() -> None:
+    """After one refusal a start searches on from where the one before was: it is no slower than one never stopped."""
+    pace = new_pace("auto")
+    now = ask(pace, 0.0, 300)
+    event(pace, now, 2.0)
+    assert pace.phase == "search"
+    again = new_pace("auto")
+    recall(again, msgspec.convert(msgspec.to_builtins(learned_from(pace)), Learned), now + 2)
+    assert again.rate == pace.rate
+    ask(pace, now + 2, 3000)
+    ask(again, now + 2, 3000)
+    assert again.rate == pytest.approx(pace.rate, rel=0.1)
+    assert (again.rate or 0.0) > again.refused_rate
 
 
 def test_slow_answers_stop_the_search() -> None:

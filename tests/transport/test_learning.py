@@ -148,6 +148,23 @@ def test_one_refusal_in_a_lull_does_not_hold_a_family_back() -> None:
     assert run(main()) < 15
 
 
+def test_one_refusal_in_the_first_second_does_not_hold_a_family_back() -> None:
+    """What was asked since the start counts, not only seconds that are over: the family goes on at about that pace."""
+
+    async def main() -> float:
+        gate = Gate()
+        for number in range(80):
+            family = TWO if number % 4 else ONE
+            await gate.enter(family)
+            sent = gate.time()
+            await asyncio.sleep(0.01)
+            gate.left(family, sent, "granted")
+        gate.pause(2, family=ONE, sent_at_seconds=gate.time())
+        return gate.learned(0.0)[ONE]["requests_per_second"]  # type: ignore[no-any-return]
+
+    assert run(main()) > 15
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_shared_limit_stays_shared(seed: int) -> None:
     """Two families that share a limit get nearly all of it together, whichever of them is refused."""
