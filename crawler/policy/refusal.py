@@ -7,6 +7,10 @@ with the first grant after its pause, and how it ended tells which limit it was:
     after long, and after many          a quota of n requests in a window: its length is seen, and n / length is kept
     after long, and after few, or 403   a penalty for being too fast: back to well below that, upward very slowly
     twice the same n and length         a quota as well, however short, if it was slower the second time
+
+How long it took counts only where it was found by asking. A date or Retry-After says when to come back, not when the
+limit is over: many services name 60 s for a bucket that has something after a twentieth of a second. And a refusal
+in a lull, when much less was asked than the rate in force, tells nothing of speed or number.
 """
 
 from __future__ import annotations
@@ -32,6 +36,8 @@ KNOWN_EVENTS = 3
 
 _LONG_SECONDS = 10.0
 _SOON_SECONDS = 10.0
+_LULL_SECONDS = 10.0
+_LULL = 0.25
 _MANY = 100
 _SLOWER = 0.85
 _BACK = 0.7
@@ -82,14 +88,19 @@ def resumed(pace: Pace, sent_at: float, now: float) -> None:
     """Note the first grant after a pause, sent at a moment: the event is over, and tells which limit it was."""
     window, before = _window(pace, sent_at), pace.window
     paused_seconds = sent_at - pace.refused_at
+    is_found = pace.misses > 0 or not (pace.was_named or pace.named_until is not None)
     is_long = pace.misses > 0 or paused_seconds >= _LONG_SECONDS
-    pace.alike = pace.alike + 1 if before is not None and _is_alike(window, before) else 0
+    must_be_slower = pace.is_quota_refuted or (is_long and not is_found)
+    pace.alike = pace.alike + 1 if before is not None and _is_alike(window, before, must_be_slower) else 0
     is_same = pace.alike > (0 if is_long else 1)
     was_proved = pace.is_quota_sure and pace.is_probing
+    is_long = is_long and is_found
     pace.events += 1
     pace.window = window
     is_many = window.granted >= _MANY and not (pace.is_quota_refuted or pace.is_blocked or pace.form == "penalty")
-    if is_same or pace.is_quota_sure or (is_long and is_many):
+    if _is_lull(pace, window):
+        _keep_on(pace, now, paused_seconds)
+    elif is_same or pace.is_quota_sure or (is_long and is_many):
         pace.is_quota_sure = True
         _keep_quota(pace, now, before if is_same else None, was_proved=was_proved)
     elif is_long or pace.is_blocked:
@@ -111,11 +122,25 @@ def _window(pace: Pace, sent_at: float) -> Window:
     return Window(pace.run_granted, pace.run_seconds + end - pace.refused_at, rate)
 
 
-def _is_alike(window: Window, other: Window) -> bool:
+def _is_alike(window: Window, other: Window, must_be_slower: bool) -> bool:  # noqa: FBT001 - a condition
     """Tell whether two events ended alike: a slower run of few that ends so too was ended by a number, not by speed."""
-    is_telling = window.granted >= _MANY or window.requests_per_second <= _SLOWER * other.requests_per_second
+    is_slower = window.requests_per_second <= _SLOWER * other.requests_per_second
+    is_telling = is_slower or (window.granted >= _MANY and not must_be_slower)
     is_near = abs(window.granted - other.granted) <= 0.1 * other.granted + 1
     return is_telling and is_near and abs(window.seconds - other.seconds) <= 0.1 * other.seconds
+
+
+def _is_lull(pace: Pace, window: Window) -> bool:
+    """Tell whether much less was asked, at the end of a run, than the rate in force."""
+    return pace.run_seconds >= _LULL_SECONDS and window.requests_per_second < _LULL * pace.refused_rate
+
+
+def _keep_on(pace: Pace, now: float, paused_seconds: float) -> None:
+    """Stay close to the rate in force after a refusal in a lull."""
+    if pace.phase == "hold":
+        hold(pace, now, _PENALTY_MARGIN * pace.refused_rate, pace.why)
+    else:
+        _keep_bucket(pace, now, paused_seconds)
 
 
 def _note_cost(pace: Pace, least_seconds: float) -> None:

@@ -275,10 +275,8 @@ class Gate:
         was = paces.offered_rate(shared.pace, self.time())
         if is_blocked or not family or not blame.try_alone(family, self.time(), was):
             return shared
-        alone = blame.share(family) * was
-        if shared.pace.rate is None:
-            # What was measured may be the rate of a lull, as after a start, and from there a ramp takes minutes.
-            alone = max(alone, paces.FIRST_RATE)
+        # A small share says that the family was seldom asked for: from there it takes many minutes to any useful rate.
+        alone = max(blame.share(family) * was, min(was, paces.FIRST_RATE))
         lane = self._lanes[family] = Lane(paces.parted(shared.pace, alone))
         if shared.pace.rate is not None:
             paces.set_rate(shared.pace, BOOST * was)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import msgspec
 import pytest
@@ -72,6 +73,68 @@ def test_a_quota_is_known_after_one_window() -> None:
     event(pace, now, 600.0 - now, misses=12)
     assert pace.form == "quota"
     assert pace.rate == pytest.approx(1.0, rel=0.06)
+
+
+def named_event(pace: Pace, now: float, pause_seconds: float) -> float:
+    """Refuse one request, with a date that is kept to; return when."""
+    refusal.refused(pace, now, now + 0.1)
+    pace.named_until = now + pause_seconds
+    refusal.resumed(pace, now + pause_seconds, now + pause_seconds + 0.1)
+    return now + pause_seconds
+
+
+@pytest.mark.parametrize("pause_seconds", [12.0, 60.0, 600.0])
+def test_a_date_is_no_length_of_a_window(pause_seconds: float) -> None:
+    """That a service says when to come back does not tell how long it was shut: one event makes no quota of it."""
+    pace = new_pace("auto")
+    now = ask(pace, 0.0, 300)
+    refused_rate = pace.rate or 0.0
+    named_event(pace, now, pause_seconds)
+    assert pace.form == "bucket"
+    assert pace.rate is not None
+    assert pace.rate >= 0.6 * refused_rate
+
+
+def test_a_quota_with_dates_is_known_after_some_windows() -> None:
+    """The same number in the same time, asked for more slowly than before, is a quota, dates or not."""
+    pace = new_pace("auto")
+    now = 0.0
+    for _ in range(4):
+        later = ask(pace, now, 600)
+        now = named_event(pace, later, 600.0 - (later - now))
+        if pace.form == "quota":
+            break
+    assert pace.form == "quota"
+    assert pace.rate == pytest.approx(1.0, rel=0.06)
+
+
+def test_what_was_refuted_is_believed_only_when_slower() -> None:
+    """Two runs alike and equally fast are what a bucket gives too, so they do not bring back the idea of a quota."""
+    pace = new_pace(50.0)
+    pace.is_quota_refuted = True
+    now = 0.0
+    for _ in range(2):
+        pace.rate, pace.phase = 50.0, "ramp"
+        now = event(pace, ask(pace, now, 300), 15.0, misses=3)
+    assert pace.form != "quota"
+
+
+@pytest.mark.parametrize("ceiling", [40.0, "auto"])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_refusal_in_a_lull_tells_nothing(ceiling: float | Literal["auto"], *, known: bool) -> None:
+    """An hour of one request a second, then a quarter of a minute of refusals: what was found before is kept to."""
+    pace = new_pace(ceiling)
+    now = ask(pace, 0.0, 400)
+    if known:
+        for _ in range(3):
+            now = ask(pace, event(pace, now, 2.0), 200)
+    for _ in range(3600):
+        now += 1
+        paces.granted(pace, now, now + 0.1)
+    before = pace.rate or 0.0
+    event(pace, now + 0.5, 15.0, misses=4)
+    assert pace.rate is not None
+    assert pace.rate >= 0.6 * before
 
 
 def test_a_firewall_is_no_quota() -> None:

@@ -4,13 +4,13 @@ import asyncio
 import json
 import random
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from crawler.errors import Resting
 from crawler.sandbox.limits import Limit, parse_limits
-from crawler.transport.gate import AWAY_LONGEST_SECONDS, Gate
+from crawler.transport.gate import AWAY_LONGEST_SECONDS, Gate, Outcome
 
 from .virtual import run
 
@@ -163,6 +163,38 @@ def test_one_refusal_in_the_first_second_does_not_hold_a_family_back() -> None:
         return gate.learned(0.0)[ONE]["requests_per_second"]  # type: ignore[no-any-return]
 
     assert run(main()) > 15
+
+
+@pytest.mark.parametrize("ceiling", [4.0, "auto"])
+def test_a_family_that_was_seldom_asked_for_is_not_held_back(ceiling: float | Literal["auto"]) -> None:
+    """One refusal of a family that was one request in two hundred does not make it as slow as that from then on."""
+    gate = Gate(ceiling)
+
+    async def ask(family: str, outcome: Outcome = "granted") -> None:
+        await gate.enter(family)
+        sent = gate.time()
+        await asyncio.sleep(0.05)
+        gate.left(family, sent, outcome)
+        if outcome == "silent":
+            gate.pause(2, family=family, sent_at_seconds=sent)
+
+    async def others() -> None:
+        while True:
+            await ask(TWO)
+
+    async def main() -> float:
+        for number in range(200):
+            await ask(TWO if number else ONE)
+        await ask(ONE, "silent")
+        refused_at = gate.time()
+        background = asyncio.create_task(others())
+        for _ in range(20):
+            await ask(ONE)
+        background.cancel()
+        return gate.time() - refused_at
+
+    assert run(main()) < 15
+    assert ONE in gate.learned(0.0)
 
 
 @pytest.mark.parametrize("seed", range(3))
