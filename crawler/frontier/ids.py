@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from pyroaring import BitMap64
 
-from crawler.frontier.table import BITS, Numbers, Table
+from crawler.frontier.table import BITS, Glance, Numbers, Table
 from crawler.model import Id
 
 Packed = tuple[str, bytes]
@@ -93,24 +92,29 @@ class KnownIds:
 
     def has(self, values: Sequence[Id]) -> list[bool]:
         """Tell of each id whether it is there."""
-        if self._table is None:
-            numbers, texts = self._others.numbers, self._others.texts
-            return [value in numbers if type(value) is int else value in texts for value in values]
+        return self.glance(values)[0]
+
+    def glance(self, values: Sequence[Id]) -> tuple[list[bool], Glance | None]:
+        """Tell of each id whether it is there; and where, if the table can tell it of all of them."""
+        others, table = self._others, self._table
+        if table is None:
+            return [value in others.numbers if type(value) is int else value in others.texts for value in values], None
         words = words_of(values)
-        if words is None:
-            found = [type(value) is not int and value in self._others.texts for value in values]
-            places = [place for place, value in enumerate(values) if type(value) is int]
-            for place, is_there in zip(places, self.has([values[place] for place in places]), strict=True):
-                found[place] = is_there
-            return found
-        if int(words.max(initial=0)) < _BELOW:
-            return _list(self._table.has(words))
-        is_low = words < _BELOW
-        answers = np.zeros(len(words), np.bool_)
-        answers[is_low] = self._table.has(words[is_low])
-        for place in np.flatnonzero(~is_low).tolist():
-            answers[place] = int(words[place]) in self._others.numbers
-        return _list(answers)
+        if words is not None and int(words.max(initial=0)) < _BELOW:
+            return table.glance(table.marks(words))
+        low = [place for place, value in enumerate(values) if type(value) is int and 0 <= value < _BELOW]
+        found = [value in others for value in values]
+        marks = table.marks(np.array([values[place] for place in low], np.uint64))
+        for place, is_there in zip(low, table.glance(marks)[0], strict=True):
+            found[place] = is_there
+        return found, None
+
+    def add_new(self, values: Sequence[Id], glance: Glance | None, places: list[int]) -> None:
+        """Add those at some places of what was looked at last: new ones, each there once."""
+        if glance is None or self._table is None:
+            self.update([values[place] for place in places])
+        else:
+            self._table.add_new(glance, places)
 
     def add(self, value: Id) -> None:
         """Add one id."""
@@ -218,11 +222,6 @@ def words_of(values: Sequence[Id]) -> Numbers | None:
         return np.frombuffer(numbers, dtype=np.uint64)
     except (TypeError, OverflowError):
         return None
-
-
-def _list(answers: NDArray[np.bool_]) -> list[bool]:
-    listed: list[bool] = answers.tolist()
-    return listed
 
 
 def _array(words: Numbers) -> array[int]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from crawler.frontier.ids import KnownIds
 from crawler.frontier.poor import Poor
 from crawler.frontier.rows import Run
+from crawler.frontier.table import Glance
 from crawler.model import DETAILS, Detail, Id, Item
 
 _RANK = {detail: rank for rank, detail in enumerate(DETAILS)}
@@ -39,6 +40,17 @@ class Kind:
         """
         least = min((_RANK[place[2]] for place in self.poor.places()), default=_RANK[RICHEST])
         return max(_RANK[detail] for detail in details) > least
+
+
+class _Page(NamedTuple):
+    """The items of one kind on a page, and what was known of each before, and where that is kept."""
+
+    items: Sequence[Item]
+    ids: list[Id]
+    is_known: list[bool]
+    where: Glance | None
+    numbers: list[int]
+    poor_where: Glance | None
 
 
 class Known:
@@ -79,18 +91,16 @@ class Known:
             kind = self.kind(network, kind_name)
             some = [item for item in items if item.kind == kind_name]
             ids = [item.id for item in some]
-            is_known = kind.known.has(ids)
+            is_known, where = kind.known.glance(ids)
             if kind.poor and kind.is_fuller({item.detail for item in some}):
-                numbers = kind.poor.get(ids)
-                candidates = [
-                    (item, number, known)
-                    for item, number, known in zip(some, numbers, is_known, strict=True)
-                    if number or not known
-                ]
+                numbers, poor_where = kind.poor.glance(ids, where)
+                candidates = [place for place, known in enumerate(is_known) if not known or numbers[place]]
             else:
-                candidates = [(item, 0, False) for item, known in zip(some, is_known, strict=True) if not known]
+                numbers, poor_where = [0] * len(ids), None
+                candidates = [place for place, known in enumerate(is_known) if not known]
             if candidates:
-                seen += self._take(kind, candidates, depth, via)
+                page = _Page(some, ids, is_known, where, numbers, poor_where)
+                seen += self._take(kind, page, candidates, (depth, via))
         return seen
 
     def undescribed(self, network: str, kind_name: str) -> Iterator[tuple[int, list[Id]]]:
@@ -109,29 +119,32 @@ class Known:
             for value, place in places.items()
         ]
 
-    def _take(self, kind: Kind, candidates: list[tuple[Item, int, bool]], depth: int, via: str) -> Iterator[Sighting]:
-        """Yield those that deserve a line, and remember them.
-
-        With each comes the number of its place, and whether it was known, both before this page.
-        """
-        poor, new, changed = kind.poor, dict[Id, None](), dict[Id, int]()
-        for item, before, was_known in candidates:
-            if not was_known and item.id not in new:
-                new[item.id] = None
+    def _take(self, kind: Kind, page: _Page, places: list[int], found: tuple[int, str]) -> Iterator[Sighting]:
+        """Yield those of some places of a page that deserve a line, and remember them."""
+        poor, now = kind.poor, dict[Id, int]()
+        new, fuller = dict[Id, int](), dict[Id, int]()
+        for place in places:
+            item = page.items[place]
+            if not page.is_known[place] and item.id not in new:
+                new[item.id] = place
                 if item.detail != RICHEST:
-                    changed[item.id] = poor.number((depth, via, item.detail))
-                yield Sighting(item, depth, via, fresh=True)
+                    now[item.id] = poor.number((*found, item.detail))
+                yield Sighting(item, *found, fresh=True)
                 continue
-            number = changed.get(item.id, before)
+            number = now.get(item.id, page.numbers[place])
             if not number or _RANK[item.detail] <= _RANK[poor.place(number)[2]]:
                 continue
-            first_depth, first_via, _ = poor.place(number)
-            is_richest = item.detail == RICHEST
-            changed[item.id] = 0 if is_richest else poor.number((first_depth, first_via, item.detail))
-            yield Sighting(item, first_depth, first_via, fresh=False)
-        kind.known.update(list(new))
-        if changed:
-            poor.change(changed)
+            depth, via, _ = poor.place(number)
+            now[item.id] = 0 if item.detail == RICHEST else poor.number((depth, via, item.detail))
+            if item.id not in new:
+                fuller[item.id] = place
+            yield Sighting(item, depth, via, fresh=False)
+        if fuller:
+            poor.change_at(page.ids, page.poor_where, {place: now.pop(value) for value, place in fuller.items()})
+        if now:
+            poor.change(now)
+        if new:
+            kind.known.add_new(page.ids, page.where, list(new.values()))
 
     def kind(self, network: str, kind: str) -> Kind:
         """Return all that is known of one kind of node."""

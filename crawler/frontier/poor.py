@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from crawler.frontier.ids import words_of
-from crawler.frontier.table import BITS, Numbers, Table
+from crawler.frontier.table import BITS, Glance, Numbers, Table
 from crawler.model import Detail, Id
 
 Place = tuple[int, str, Detail]
@@ -54,20 +54,48 @@ class Poor:
 
     def get(self, ids: Sequence[Id]) -> list[int]:
         """Return the number of each one's place, 0 for none."""
-        few = self._few
-        if self._table is None:
-            return [few.get(value, 0) for value in ids]
+        return self.glance(ids)[0]
+
+    def glance(self, ids: Sequence[Id], known: Glance | None = None) -> tuple[list[int], Glance | None]:
+        """Return the number of each one's place; and where it is, if the table can tell it of all of them.
+
+        `known` is where the same ids are among those known, which spares some arithmetic.
+        """
+        few, table = self._few, self._table
+        if table is None:
+            return [few.get(value, 0) for value in ids], None
+        if known is not None:
+            return table.glance_values(known.marks)
         words = words_of(ids)
-        if words is None or int(words.max(initial=0)) >> BITS:
-            return [
-                int(self._table.get(np.array([value], np.uint64))[0]) if _is_low(value) else few.get(value, 0)
-                for value in ids
-            ]
-        numbers: list[int] = self._table.get(words).tolist()
-        return numbers
+        if words is not None and not int(words.max(initial=0)) >> BITS:
+            return table.glance_values(table.marks(words))
+        numbers = [few.get(value, 0) for value in ids]
+        low = [place for place, value in enumerate(ids) if _is_low(value)]
+        found = table.get(np.array([ids[place] for place in low], np.uint64)).tolist()
+        for place, number in zip(low, found, strict=True):
+            numbers[place] = number
+        return numbers, None
+
+    def change_at(self, ids: Sequence[Id], glance: Glance | None, numbers: Mapping[int, int]) -> None:
+        """Give those at some places of what was looked at last these numbers; all of them had one."""
+        if glance is None or self._table is None or glance.slots is None:
+            self.change({ids[place]: number for place, number in numbers.items()})
+            return
+        slots = glance.slots.tolist()
+        places = [place for place in numbers if slots[place] >= 0]
+        if places:
+            values = [numbers[place] for place in places]
+            for had, has in zip(self._table.values_at(glance, places), values, strict=True):
+                self._counts[had] -= 1
+                self._counts[has] += 1
+            self._counts[0] = 0
+            self._table.change(glance, places, values)
+        self.change({ids[place]: number for place, number in numbers.items() if slots[place] < 0})
 
     def change(self, numbers: Mapping[Id, int]) -> None:
         """Give ids these numbers; 0 takes an id out."""
+        if not numbers:
+            return
         low = {value: number for value, number in numbers.items() if self._table is not None and _is_low(value)}
         if low:
             self._put(np.array(list(low), np.uint64), np.array(list(low.values()), np.int64))

@@ -17,6 +17,7 @@ A table may hold a small number, a *value*, with each number. 0 is none: what ha
 from __future__ import annotations
 
 from array import array
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,15 @@ _FIRST_FACTOR, _SECOND_FACTOR = 0x9E3779B1, 0x85EBCA6B
 _LOW = np.uint64((1 << 32) - 1)
 _LOWEST_SAFE = 16
 """The lowest buckets are moved together: there, a bucket's new place may be its old one."""
+
+
+class Glance(NamedTuple):
+    """Where some numbers are, or would be; true until something is added. `slots` holds -1 where there is none."""
+
+    marks: Numbers
+    buckets: NDArray[np.int64]
+    distances: NDArray[np.uint16]
+    slots: NDArray[np.int64] | None = None
 
 
 class Table:
@@ -81,13 +91,55 @@ class Table:
     def has(self, numbers: Numbers) -> NDArray[np.bool_]:
         """Tell of each number whether it is there. All must be below 2 ** bits."""
         if len(numbers) <= _BLOCK:
-            return self._has(self._marks(numbers))
+            return np.array(self.glance(self.marks(numbers))[0], np.bool_)
         parts = [self.has(numbers[first : first + _BLOCK]) for first in range(0, len(numbers), _BLOCK)]
         return np.concatenate(parts)
 
+    def glance(self, marks: Numbers) -> tuple[list[bool], Glance]:
+        """Tell of each mark whether it is there, and where: what is new can then be added without another look."""
+        buckets, distances = self._places(marks)
+        found = _holds(self._rows[buckets], distances)
+        if self._rest:
+            # Whatever is in the bitmap has a full bucket: only for few numbers of a page it has to be asked.
+            for place in (~found & (self._taken[buckets] == _SLOTS)).nonzero()[0].tolist():
+                found[place] = int(marks[place]) in self._rest
+        known: list[bool] = found.tolist()
+        return known, Glance(marks, buckets, distances)
+
+    def add_new(self, glance: Glance, places: list[int]) -> None:
+        """Add those at some places of what was looked at last: new ones, each there once."""
+        buckets = glance.buckets[places]
+        slots, ordered = self._taken[buckets].astype(np.int64), np.sort(buckets)
+        if (ordered[1:] == ordered[:-1]).any() or int(slots.max()) == _SLOTS:
+            self._count += self._enter(np.sort(glance.marks[places]))
+        else:
+            self._rows[buckets, slots] = glance.distances[places]
+            self._taken[buckets] = slots + 1
+            self._count += len(places)
+        self._grow(len(places))
+
+    def glance_values(self, marks: Numbers) -> tuple[list[int], Glance]:
+        """Return the value of each mark, and where it is: it can then be changed without another look."""
+        buckets, distances = self._places(marks)
+        values, slots = self._look(marks, buckets, distances)
+        numbers: list[int] = values.tolist()
+        return numbers, Glance(marks, buckets, distances, slots)
+
+    def values_at(self, glance: Glance, places: list[int]) -> list[int]:
+        """Return the values at some places of what was looked at last, as they are now."""
+        assert glance.slots is not None, "it was no look at values"  # noqa: S101 - a bug, not a condition
+        values: list[int] = self._valued[glance.buckets[places], glance.slots[places]].tolist()
+        return values
+
+    def change(self, glance: Glance, places: list[int], values: list[int]) -> None:
+        """Change the values at some places of what was looked at last; all of them have a slot."""
+        self._widen(max(values))
+        assert glance.slots is not None, "it was no look at values"  # noqa: S101 - a bug, not a condition
+        self._valued[glance.buckets[places], glance.slots[places]] = values
+
     def add(self, numbers: Numbers) -> None:
         """Add numbers below 2 ** bits; those that are there already, and doubles, change nothing."""
-        marks = np.sort(self._marks(numbers).astype(np.uint32)).astype(np.uint64)  # 32 bits are sorted faster than 64
+        marks = np.sort(self.marks(numbers).astype(np.uint32)).astype(np.uint64)  # 32 bits are sorted faster than 64
         is_first = _changes(marks)
         if not is_first.all():
             marks = marks[is_first]
@@ -100,16 +152,15 @@ class Table:
         """Return the value of each number, 0 for none."""
         found: NDArray[np.int64] = np.zeros(len(numbers), np.int64)
         for first in range(0, len(numbers), _BLOCK):
-            marks = self._marks(numbers[first : first + _BLOCK])
-            found[first : first + _BLOCK] = self._look(marks)[0]
+            marks = self.marks(numbers[first : first + _BLOCK])
+            found[first : first + _BLOCK] = self._look(marks, *self._places(marks))[0]
         return found
 
     def put(self, numbers: Numbers, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give numbers, each there once, these values; return those that they had."""
-        if len(values) and int(values.max()) > np.iinfo(self._valued.dtype).max:
-            self._values = self._valued.astype(np.uint16)
+        self._widen(int(values.max(initial=0)))
         had: NDArray[np.int64] = np.zeros(len(numbers), np.int64)
-        marks = self._marks(numbers)
+        marks = self.marks(numbers)
         # Numbers are sorted faster than places by their numbers.
         order = (np.sort(marks << np.uint64(32) | np.arange(len(marks), dtype=np.uint64)) & _LOW).astype(np.int64)
         for first in range(0, len(order), _BLOCK):
@@ -133,28 +184,33 @@ class Table:
         assert self._values is not None, "the table has no values"  # noqa: S101 - a bug, not a condition
         return self._values
 
-    def _look(self, marks: Numbers) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the value of each mark, and whether it has a slot, whatever the value."""
-        buckets, distances = self._places(marks)
+    def _widen(self, largest: int) -> None:
+        if largest > np.iinfo(self._valued.dtype).max:
+            self._values = self._valued.astype(np.uint16)
+
+    def _look(
+        self, marks: Numbers, buckets: NDArray[np.int64], distances: NDArray[np.uint16]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the value of each mark, and its slot, -1 for none; what is beside the table has none."""
         rows = self._rows[buckets]
-        found, values = _holds(rows, distances), np.zeros(len(marks), np.int64)
-        there = np.flatnonzero(found)
+        found = _holds(rows, distances)
+        values, slots = np.zeros(len(marks), np.int64), np.full(len(marks), -1)
+        there = found.nonzero()[0]
         if len(there):
-            slots = (rows[there] == distances[there, None]).argmax(axis=1)
-            values[there] = self._valued[buckets[there], slots]
+            taken = slots[there] = (rows[there] == distances[there, None]).argmax(axis=1)
+            values[there] = self._valued[buckets[there], taken]
         if self._rest_values:
-            for place in np.flatnonzero(~found & (self._taken[buckets] == _SLOTS)).tolist():
+            for place in (~found & (self._taken[buckets] == _SLOTS)).nonzero()[0].tolist():
                 values[place] = self._rest_values.get(int(marks[place]), 0)
-        return values, found
+        return values, slots
 
     def _put(self, marks: Numbers, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Set the values of marks, which are sorted and each there once; return those before."""
-        had, found = self._look(marks)
-        there = np.flatnonzero(found)
-        if len(there):
-            buckets, distances = self._places(marks[there])
-            slots = (self._rows[buckets] == distances[:, None]).argmax(axis=1)
-            self._valued[buckets, slots] = values[there]
+        buckets, distances = self._places(marks)
+        had, slots = self._look(marks, buckets, distances)
+        found = slots >= 0
+        if found.any():
+            self._valued[buckets[found], slots[found]] = values[found]
         is_new = ~found & (values != 0)
         for place in np.flatnonzero(~found).tolist() if self._rest_values else ():
             if (mark := int(marks[place])) in self._rest_values:
@@ -164,16 +220,7 @@ class Table:
             self._count += self._enter(marks[is_new], values[is_new])
         return had
 
-    def _has(self, marks: Numbers) -> NDArray[np.bool_]:
-        buckets, distances = self._places(marks)
-        found = _holds(self._rows[buckets], distances)
-        if self._rest:
-            # Whatever is in the bitmap has a full bucket: only for few numbers of a page it has to be asked.
-            for place in np.flatnonzero(~found & (self._taken[buckets] == _SLOTS)).tolist():
-                found[place] = int(marks[place]) in self._rest
-        return found
-
-    def _marks(self, numbers: Numbers) -> Numbers:
+    def marks(self, numbers: Numbers) -> Numbers:
         """Return the places of numbers in the permutation: each step of it can be undone, so no two get one place."""
         half, mask = self._half, self._mask
         marks = numbers ^ (numbers >> half)

@@ -39,7 +39,14 @@ def test_whatever_is_added_is_there_and_nothing_else(seed: int, bits: int, batch
         batch = [(start + step * n) % (1 << bits) for n in range(chance.randrange(60))]
         batch += [chance.randrange(1 << bits) for _ in range(chance.randrange(400))]
         batch += batch[: chance.randrange(9)]
-        table.add(numbers(batch))
+        if batch and chance.random() < 0.5:
+            known, glance = table.glance(table.marks(numbers(batch)))
+            assert known == [value in truth for value in batch]
+            new = {value: place for place, value in enumerate(batch) if not known[place]}
+            if new:
+                table.add_new(glance, list(new.values()))
+        else:
+            table.add(numbers(batch))
         truth.update(batch)
         check(table, truth, [chance.randrange(1 << bits) for _ in range(50)])
 
