@@ -118,7 +118,9 @@ def _window(pace: Pace, sent_at: float) -> Window:
     else:
         end = sent_at if pace.named_until is None else min(pace.named_until, sent_at)
     last = sum(1 for stamp in pace.stamps if pace.refused_at - 1.0 < stamp <= pace.refused_at)
-    rate = min(pace.refused_rate, last + 1.0) if pace.stamps else pace.refused_rate
+    # Without a limit no moments are kept, and a new lane has none: answers that came after the refusal are not all.
+    are_all = not (pace.phase == "open" or pace.is_fresh) or min(pace.stamps, default=sent_at) < pace.refused_at - 1.0
+    rate = min(pace.refused_rate, last + 1.0) if pace.stamps and are_all else pace.refused_rate
     return Window(pace.run_granted, pace.run_seconds + end - pace.refused_at, rate)
 
 

@@ -197,6 +197,34 @@ def test_a_family_that_was_seldom_asked_for_is_not_held_back(ceiling: float | Li
     assert ONE in gate.learned(0.0)
 
 
+@pytest.mark.parametrize("others", [0, 60])
+def test_grants_that_come_late_are_not_all_that_was_asked(others: int) -> None:
+    """Where nobody counted before the first refusal, the few answers under way then do not tell how fast it was."""
+
+    async def main() -> float:
+        gate = Gate()
+
+        async def ask(family: str, outcome: Any, seconds: float = 0.01) -> float:  # noqa: ANN401 - a literal
+            await gate.enter(family)
+            sent = gate.time()
+            await asyncio.sleep(seconds)
+            gate.left(family, sent, outcome)
+            return sent
+
+        for number in range(80):
+            await ask(TWO if number < others else ONE, "granted")
+        late = asyncio.create_task(ask(ONE, "granted", 0.1))
+        for _ in range(2):  # the refusal, and that of the scout
+            gate.pause(2, family=ONE, sent_at_seconds=await ask(ONE, "silent"))
+            await late
+        await ask(ONE, "granted")
+        name = ONE if others else "all"
+        assert gate.learned(0.0)[name]["form"] == "penalty"
+        return gate.learned(0.0)[name]["requests_per_second"]  # type: ignore[no-any-return]
+
+    assert run(main()) > 10
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_shared_limit_stays_shared(seed: int) -> None:
     """Two families that share a limit get nearly all of it together, whichever of them is refused."""
