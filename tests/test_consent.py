@@ -22,6 +22,7 @@ from crawler.transport.consent import listening
 from tests.served import served
 
 USERS, SEED = 40, 5
+FEEDS = ["feed", "activities", "activities_tracks", "activities_own"]
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def config(tmp_path: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch, unused
     path = tmp_path / "config.toml"
     path.write_text(
         f'[crawl]\nmax_depth = 1\n[crawl.relations]\nuser = ["followers", "likes_tracks"]\ntrack = []\nplaylist = []\n'
-        f'me = ["feed", "activities_own"]\n[soundcloud]\nacting_as = "user"\nbase_url = "{sandbox}"\n'
+        f"me = {FEEDS}\n"
+        f'[soundcloud]\nacting_as = "user"\nbase_url = "{sandbox}"\n'
         f'token_url = "{sandbox}/oauth/token"\nauthorize_url = "{sandbox}/authorize"\n'
         f'redirect_url = "http://127.0.0.1:{unused_tcp_port}/callback"\nconsent_file = "{tmp_path / "consent.json"}"\n',
         "utf-8",
@@ -89,6 +91,10 @@ def test_a_person_agrees_crawls_and_takes_it_back(
     feeds = {*feed_tracks(world, 1), *feed_tracks(world, 1, own=True)}
     assert feeds
     assert all(nodes["track", track] == 0 for track in feeds)
+    lists = {line["relation"]: line for line in records(tmp_path / "run", "lists") if line["kind"] == "me"}
+    for name in FEEDS:
+        own = feed_tracks(world, 1, own=name == "activities_own")
+        assert (lists[name]["verdict"], lists[name]["visible"]) == ("complete", len(own)), name
     assert nodes["user", 1] == 0
     followers = world.rows("user", 1, "followers", 0, world.count("user", 1, "followers")).tolist()
     edges = [line for line in records(tmp_path / "run", "edges") if line["type"] == "follows" and line["dst"] == 1]

@@ -10,9 +10,14 @@ import pytest
 
 from crawler.cli import main
 from crawler.dataset.reader import records
+from crawler.model import Relation
+from crawler.providers.soundcloud import SoundCloud
+from crawler.providers.soundcloud_legacy import SoundCloudLegacy
 from crawler.sandbox import cursors
 from crawler.sandbox.serve import open_world
+from crawler.sandbox.synthetic import PLAYLIST_BASE, TRACK_BASE
 from crawler.sandbox.web_objects import iso
+from crawler.sandbox.world import COUNTED, World
 from tests.served import sections, served
 
 USERS = 30
@@ -50,11 +55,13 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "made-up")
 
 
-def crawl(folder: Path, section: str, *arguments: str, address: str, accepts: bool = True) -> int:
+def crawl(
+    folder: Path, section: str, *arguments: str, address: str, accepts: bool = True, dialect: str | None = None
+) -> int:
     """Crawl the world with some configuration; return the exit code."""
     folder.mkdir()
     config = folder / "config-used.toml"
-    dialect = "legacy" if section == LEGACY else "current"
+    dialect = dialect or ("legacy" if section == LEGACY else "current")
     terms = f"accept_unofficial_terms = {str(accepts).lower()}\n"
     config.write_text(f"[crawl]\n{section}{sections(address, dialect=dialect)}{terms}", "utf-8")
     with pytest.raises(SystemExit) as ended:
@@ -92,6 +99,52 @@ def test_all_dialects_give_the_same_follows_and_likes(tmp_path: Path, address: s
     assert told
     assert all(line["at"] == times[line["src"], line["dst_kind"], line["dst"]] for line in told)
     assert {line["at"] for line in records(tmp_path / "v1" / "run", "edges") if line["type"] == "likes"} == {None}
+
+
+def fullest(world: World, kind: str) -> int:
+    """Return the node whose shortest list is the longest."""
+    first = {"user": 1, "track": TRACK_BASE, "playlist": PLAYLIST_BASE}[kind]
+    nodes = [node for node in range(first, first + 2 * USERS) if world.exists(kind, node)]
+    return max(nodes, key=lambda node: min(world.count(kind, node, name) for name in COUNTED[kind]))
+
+
+def rows_of(world: World, relation: Relation, node: int) -> set[int]:
+    """Return whom or what a list shows: the ids in it, and of comments those who wrote them, or what they are on."""
+    name = {"likes_tracks": "likes/tracks", "comments_written": "comments"}.get(relation.name)
+    name = name or relation.name.replace("s_", "s/")
+    found = world.rows(relation.kind, node, name, 0, world.count(relation.kind, node, name))
+    return set((world.owners("comment", found) if name == "comments" else found).tolist())
+
+
+@pytest.mark.parametrize("dialect", ["current", "legacy"])
+def test_every_list_of_the_official_documents_is_crawled(tmp_path: Path, address: str, dialect: str) -> None:
+    """From request to shard: each list gives exactly the edges of the world, under its own name and direction."""
+    provider = SoundCloud if dialect == "current" else SoundCloudLegacy
+    lists = [row for row in provider.relations if row.kind in {"user", "track", "playlist"} and row.edge]
+    world = open_world("synthetic", USERS, SEED)
+    seeds = {kind: fullest(world, kind) for kind in COUNTED}
+    names = {kind: [row.name for row in lists if row.kind == kind] for kind in seeds}
+    section = 'sources = ["soundcloud"]\nmax_depth = 1\n[crawl.relations]\n' + "".join(
+        f"{kind} = {['profile', *some]}\n" for kind, some in names.items()
+    )
+    asked = (part for kind, node in seeds.items() for part in ("--seed", f"soundcloud:{kind}s:{node}"))
+    assert crawl(tmp_path / dialect, section, *asked, address=address, dialect=dialect) == 0
+    run = tmp_path / dialect / "run"
+    told = list(records(run, "edges"))
+    for row in lists:
+        node = seeds[row.kind]
+        near, far = ("dst", "src") if row.inward else ("src", "dst")
+        shown = {
+            line[far]
+            for line in told
+            if (line["type"], line["via"], line[f"{near}_kind"], line[near]) == (row.edge, row.name, row.kind, node)
+        }
+        assert shown, f"{row.kind}/{row.name} gave nothing"
+        if row.name not in {"web_profiles", "comments_written"}:  # which the world itself does not list
+            assert shown == rows_of(world, row, node), f"{row.kind}/{row.name}"
+    ends = {(line["kind"], line["relation"]): line["verdict"] for line in records(run, "lists")}
+    assert ends.keys() == {(kind, name) for kind, some in names.items() for name in ("profile", *some)}
+    assert set(ends.values()) == {"complete"}
 
 
 def test_two_dialects_in_one_run_share_their_nodes(tmp_path: Path, address: str) -> None:
