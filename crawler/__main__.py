@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
-from crawler.cli import main
+import signal
+import sys
+from typing import NoReturn
 
-main()
+
+def main() -> NoReturn:
+    """Run the command line; a signal that comes while it is still being imported is told like a later one."""
+    try:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        from crawler import cli
+    except KeyboardInterrupt:
+        sys.stderr.write("crawler: stopped; give the same command again to go on\n")
+        sys.exit(3)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -48,7 +48,7 @@ from crawler.providers.soundcloud_items import claimed_followers
 from crawler.sandbox.child import embedded
 from crawler.sandbox.faults.plan import parse_faults
 from crawler.sandbox.limits import parse_limits
-from crawler.seeds import NETWORK, Seed, parse, read_seeds
+from crawler.seeds import ME, NETWORK, Seed, parse, read_seeds
 from crawler.sources import Credentials
 from crawler.transport.allowance import wait_until
 
@@ -318,7 +318,12 @@ def _source_of(seed: Seed, config: Config) -> str | None:
 
 def _check_seeds(seeds: Sequence[Seed], config: Config) -> None:
     for seed in seeds:
-        if _source_of(seed, config) is None:
+        name = _source_of(seed, config)
+        if seed.kind == ME and name is not None and not sources.acts_for_person(config, name):
+            raise ConfigError(
+                f'the seed "{ME}" needs a person: set acting_as = "user" in [{name}], see crawler auth login'
+            )
+        if name is None:
             knowing = " or ".join(row.name for row in registry.SERVICES if seed.kind in row.kinds)
             raise ConfigError(f'the seed "{seed.text}" needs {knowing} among the sources in [crawl]')
 

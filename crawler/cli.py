@@ -35,7 +35,18 @@ _RUN = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Who closes the pipe, as `| head` does, has read enough: that is the end of a command, and no bug."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _mute()
+            ctx.exit(0)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="soundcloud-graph-crawler", prog_name="crawler")
 def cli() -> None:
     """Crawl the SoundCloud social graph, and know what is missing from what you have.
@@ -57,7 +68,7 @@ def cli() -> None:
 @click.option("--max-depth", type=int, metavar="N", help="Expand no node farther than N steps from the seeds.")
 @click.option("--max-nodes", type=int, metavar="N", help="Stop when N nodes are known.")
 @click.option("--max-requests", type=int, metavar="N", help="Stop after N requests, over all starts of the run.")
-@click.option("--max-seconds", type=float, metavar="N", help="Stop after N seconds of this start.")
+@click.option("--max-seconds", type=float, metavar="N", help="Stop after N seconds of this start, pauses not counted.")
 @click.option("--max-pages-per-list", type=int, metavar="N", help="Read at most N pages (of 200) of any one list.")
 @click.option(
     "--requests-per-day", type=int, metavar="N", help="Send at most N requests in any 24 hours, over all runs."
@@ -148,7 +159,10 @@ def verify(run: Path, *, as_json: bool, repair: bool) -> NoReturn:
     from crawler.dataset.verify import text
 
     found = app.verify(run, repair=True) if repair else app.verify(run)
-    click.echo(json.dumps(found) if as_json else text(found, run))
+    try:
+        click.echo(json.dumps(found) if as_json else text(found, run))
+    except BrokenPipeError:  # what was found is in the exit code all the same
+        _mute()
     sys.exit(0 if found["ok"] else 5)
 
 
@@ -316,13 +330,16 @@ def _mend_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _mute() -> None:
+    """Let what is still to be printed go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         cli.main(args=None if arguments is None else list(arguments), prog_name="crawler", standalone_mode=False)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except click.UsageError as error:
         return _usage(error)
     except (click.Abort, KeyboardInterrupt):

@@ -114,15 +114,16 @@ def _numbered(text: str) -> tuple[str, str]:
     if re.fullmatch("[0-9]{1,40}", text):
         return "user", text
     found = _NUMBERED.fullmatch(text)
-    if not found and re.match(f"https?://{re.escape(_API)}/", text):
+    if not found and re.match(f"https?://{re.escape(_API)}/", text, re.IGNORECASE):
         found = _API_PATH.fullmatch(unquote(urlsplit(text).path).rstrip("/"))
     return (found[1], found[2]) if found else ("", "")
 
 
 def _public_url(text: str) -> str | None:
     """Return a soundcloud.com address as https, without query and fragment, None when the text is none."""
-    if not re.match(r"https?://[^\s\\]+$", text):
-        text = f"https://{text}" if re.match(r"(www\.|m\.|on\.)?soundcloud\.com/[^\s\\]+$", text) else ""
+    if not re.match(r"https?://[^\s\\]+$", text, re.IGNORECASE):
+        is_bare = re.match(r"(www\.|m\.|on\.)?soundcloud\.com/[^\s\\]+$", text, re.IGNORECASE)
+        text = f"https://{text}" if is_bare else ""
     try:
         parts = urlsplit(text)
         host = (parts.hostname or "") if parts.port is None and not parts.username else ""

@@ -68,7 +68,7 @@ def credentials_of(config: Config, environment: Mapping[str, str]) -> Credential
         )
         raise ConfigError(message)
     for name in found:
-        if _acts_for_person(config, name):
+        if acts_for_person(config, name):
             _person(config)
     return found
 
@@ -137,7 +137,7 @@ async def opened(
                 stack.callback(day.close)
             found.clients[name] = client
             provider = registry.service(name).provider(section_of(config, name), config.dataset.keep)
-            if _acts_for_person(config, name):
+            if acts_for_person(config, name):
                 provider.act_for(_person(config))  # type: ignore[attr-defined]
             found.sources[name], found.gates[name] = Source(provider, client, gate), gate
         yield found
@@ -166,7 +166,7 @@ def _owner(
     access = registry.service(name).access(section_of(config, name), values)
     if access.flow is None:
         return None
-    if _acts_for_person(config, name):
+    if acts_for_person(config, name):
         consent, oauth = consent_of(config)
         return TokenOwner(oauth.refresh, SystemClock(), scheme=access.scheme, vault=consent.vault, hide=hide)
     return TokenOwner(access.flow, SystemClock(), scheme=access.scheme, vault=vault, hide=hide)
@@ -220,7 +220,8 @@ async def opened_one(stack: AsyncExitStack, config: Config, name: str) -> tuple[
     return config, found.sources[name]
 
 
-def _acts_for_person(config: Config, name: str) -> bool:
+def acts_for_person(config: Config, name: str) -> bool:
+    """Tell whether a source is asked with a person's own tokens."""
     return getattr(section_of(config, name), "acting_as", "app") == "user"
 
 

@@ -149,6 +149,27 @@ def test_a_failure_is_one_sentence_and_its_code(
     assert not isinstance(error, CrawlerError) or str(error) in said
 
 
+@pytest.mark.parametrize("command, code", [("status", 0), ("verify", 5)])
+def test_who_closes_the_pipe_changes_no_exit_code(command: str, code: int) -> None:
+    """`crawler verify RUN | head` is no bug, and says by its code what `crawler verify RUN` says."""
+    program = f"""
+import sys, types
+app = types.ModuleType("crawler.app")
+app.status = app.verify = lambda run: {{"ok": False, "problems": ["x" * 100_000]}}
+sys.modules["crawler.app"] = app
+sys.argv = ["crawler", "{command}", "run", "--json"]
+from crawler.cli import main
+main()
+"""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        told = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, stdout=pipe, stderr=subprocess.PIPE, check=False
+        )
+    assert (told.returncode, told.stderr) == (code, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_before_the_crawl_looks_out_for_it(
     app: App, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -161,6 +182,24 @@ def test_a_signal_before_the_crawl_looks_out_for_it(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert capsys.readouterr().err.lstrip() == "crawler: stopped; give the same command again to go on\n"
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_while_the_program_is_imported_is_told_too(number: str) -> None:
+    """The same sentence and exit code when the signal comes before the command line is there, which takes a while."""
+    program = f"""
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "crawler.cli":
+            os.kill(os.getpid(), signal.{number})
+sys.meta_path.insert(0, Finder())
+from crawler.__main__ import main
+main()
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)
+    assert told.returncode == 3
+    assert told.stderr == b"crawler: stopped; give the same command again to go on\n"
 
 
 def test_a_bug_says_where_it_is(app: App, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

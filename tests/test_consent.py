@@ -72,6 +72,13 @@ async def agree(config: Config) -> None:
     await asyncio.gather(*browsing)
 
 
+def test_the_seed_me_needs_a_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An app's own token has nobody behind it: said at once, not by the service after the run was begun."""
+    assert run("crawl", tmp_path / "run", "--seed", "me") == 2
+    assert 'needs a person: set acting_as = "user" in [soundcloud]' in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_person_agrees_crawls_and_takes_it_back(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,6 +29,9 @@ from crawler.seeds import ID_MAX, parse, read_seeds
         ("https://www.soundcloud.com/a/b/?utm_source=x#t=1", "url", "https://soundcloud.com/a/b"),
         ("m.soundcloud.com/a/sets/c", "url", "https://soundcloud.com/a/sets/c"),
         ("https://on.soundcloud.com/Ab1", "url", "https://on.soundcloud.com/Ab1"),
+        ("HTTPS://SoundCloud.com/a/B", "url", "https://soundcloud.com/a/B"),
+        ("SoundCloud.com/a", "url", "https://soundcloud.com/a"),
+        ("HTTPS://API.SoundCloud.com/users/1", "user", 1),
     ],
 )
 def test_every_form_names_its_node(text: str, kind: str, identity: int | str) -> None:

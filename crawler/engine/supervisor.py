@@ -81,8 +81,9 @@ class Supervisor:
             await _cancel([self._sequence, *crew, *timer])
 
     def drain(self, reason: str) -> None:
-        """Ask for nothing more, finish what is under way."""
+        """Ask for nothing more, finish what is under way: what waits at a gate was not sent, and is not."""
         self._feeder.drain(reason, DRAIN_SECONDS)
+        self._crew.close(reason)
         self._sequencer.stir()
 
     async def _time(self, seconds_max: float) -> None:

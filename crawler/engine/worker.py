@@ -64,6 +64,10 @@ class Gate(Protocol):
         """Shut the gate for all; an answer to what was sent before the last pause began changes nothing."""
         ...
 
+    def close(self, reason: str) -> None:
+        """Let nobody pass any more: who waits gets `Spent`, with the reason."""
+        ...
+
     def learned(self, epoch_seconds: float) -> dict[str, Any]:
         """Return what was learned of the service's limits, ready for JSON; `epoch_seconds` is the date of now."""
         ...
@@ -132,6 +136,11 @@ class Crew:
             except Exception as bug:  # noqa: BLE001 - whoever waits for the page raises it
                 bug.add_note(f"while reading {flight.name}")
                 flight.fail(bug)
+
+    def close(self, reason: str) -> None:
+        """Send nothing more: flights that wait for their rate or the end of a pause land unsent."""
+        for source in self._sources.values():
+            source.gate.close(reason)
 
     async def _fly(self, flight: Flight) -> None:
         name = flight.listing.source

@@ -10,13 +10,13 @@ lane of its own. It has a *breaker* for each family that fails, and a door that 
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, get_running_loop
+from asyncio import AbstractEventLoop, CancelledError, Task, current_task, get_running_loop
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from crawler.errors import Resting
+from crawler.errors import Resting, Spent
 from crawler.policy import breaker as breakers
 from crawler.policy import pace as paces
 from crawler.policy import refusal
@@ -70,6 +70,8 @@ class Gate:
         self._unreached = 0
         self._away_since = NEVER
         self._loop: AbstractEventLoop | None = None
+        self._waiting: set[Task[Any] | None] = set()
+        self._closed = ""
         self.on_return: Callable[[str], object] = lambda _family: None
         self.reason = ""
         self.away = ""
@@ -129,18 +131,35 @@ class Gate:
     async def enter(self, family: str) -> None:
         """Return when a request may be sent. Without a limit and a pause this does not give up the turn.
 
-        Whoever entered must say how it ended (`left`). Raises `Resting` while the family fails again and again.
+        Whoever entered must say how it ended (`left`). Raises `Resting` while the family fails again and again, and
+        `Spent` once the gate is closed.
         """
+        if self._closed:
+            raise Spent(self._closed)
         if family in self._resting:
             self._refuse_rest(family)
         lane = self._lanes.get(family, self._shared)
         if lane.is_free and not self._network.is_shut:
             return
-        while True:
-            async with lane.turn:
-                if await self._passed(lane, family):
-                    return
-            lane = self._lanes.get(family, self._shared)
+        me = current_task()
+        self._waiting.add(me)
+        try:
+            while not await self._turn(lane, family):
+                lane = self._lanes.get(family, self._shared)
+        except CancelledError:
+            # Woken by `close`, unless somebody else wants this task to end: then that goes first.
+            if me is not None and self._closed and not me.uncancel():
+                raise Spent(self._closed) from None
+            raise
+        finally:
+            self._waiting.discard(me)
+
+    def close(self, reason: str) -> None:
+        """Let nobody pass any more, because the crawl ends: who waits is told so (`Spent`), however long the pause."""
+        self._closed = reason
+        for task in list(self._waiting):
+            if task is not None:
+                task.cancel()
 
     def left(self, family: str, sent_at_seconds: float, outcome: Outcome, reason: str = "") -> None:
         """Be told how a request ended that had entered, when it was sent, and why it did not reach the service."""
@@ -241,6 +260,10 @@ class Gate:
         for each in self._breakers.values():
             breakers.slept(each, seconds)
 
+    async def _turn(self, lane: Lane, family: str) -> bool:
+        async with lane.turn:
+            return await self._passed(lane, family)
+
     async def _passed(self, lane: Lane, family: str) -> bool:
         """Wait for one's turn; return False when the family got another lane meanwhile."""
         while True:
@@ -249,6 +272,8 @@ class Gate:
             await lane.smooth()
             if self._ceiling is not None:
                 await self._spacing.wait(self._ceiling)
+            if self._closed:
+                raise Spent(self._closed)
             if self._lanes.get(family, self._shared) is not lane:
                 return False
             now = self.time()

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from crawler.errors import Spent
 from crawler.transport.gate import Gate
 
 from .virtual import run
@@ -141,5 +142,28 @@ def test_no_pause_of_no_length() -> None:
         gate = Gate()
         assert not gate.pause(0)
         assert gate.pauses == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("rate, pause_seconds", [(0.01, 0.0), (None, 3600.0), (50.0, 3600.0)])
+def test_who_waits_at_a_gate_that_closes_is_sent_home_at_once(rate: float | None, pause_seconds: float) -> None:
+    """Behind a slow rate as behind a pause: nobody passes any more, and nobody waits; who is told to end, ends."""
+
+    async def main() -> None:
+        gate = Gate(rate, burst=1)
+        await gate.enter("first")
+        gate.pause(pause_seconds)
+        start = gate.time()
+        waiting = [asyncio.create_task(gate.enter("users/followers")) for _ in range(5)]
+        await asyncio.sleep(1)
+        gate.close("by a signal")
+        waiting[2].cancel()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert gate.time() - start == pytest.approx(1, abs=0.01)
+        assert [type(end) for end in ends] == [Spent, Spent, asyncio.CancelledError, Spent, Spent]
+        assert not waiting[0].cancelling()
+        with pytest.raises(Spent, match="by a signal"):
+            await gate.enter("another")
 
     run(main())
