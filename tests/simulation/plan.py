@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from crawler.engine.run import Settings
 from crawler.providers.soundcloud import SoundCloud, empty_data
+from crawler.providers.soundcloud_items import claimed_followers
 
 WORLDS = 24
 KINDS = (
@@ -108,10 +109,14 @@ def shape_of(number: int) -> Shape:
     hydrate = chance.random() < 0.3
     if hydrate:
         relations["users"] = relations["tracks"] = ["profile"]
+    both = {"followers", "followings"} <= set(names)
+    spares = both and random.Random(f"strategy {number}").random() < 0.6
     table = {(row.kind, row.name): row for row in SoundCloud.relations}
     settings = Settings(
         relations={kind: [(PROVIDER_NAME, table[kind, name]) for name in rows] for kind, rows in relations.items()},
         empty_data=empty_data("graph"),
+        strategy="followings_first" if spares else "every_list",
+        claim=claimed_followers,
         long_list_pages=chance.choice((2, 4, 64)),
         hydrate=(PROVIDER_NAME,) if hydrate else (),
         shard_bytes_max=chance.choice((400, 2_000, 1 << 20)),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from tests.simulation.checkers import Violation
 
 NAME = "no page is committed twice"
@@ -19,7 +21,8 @@ class Pages:
     def __init__(self) -> None:
         self._step = -1
         self._row = 0
-        self._position: tuple[int, ...] = (1, 0, 0)
+        self._position: tuple[int, ...] = ()
+        self._moving: Sequence[Any] = ()
         self._pages: dict[tuple[int, int], int] = {}
 
     @property
@@ -31,7 +34,7 @@ class Pages:
         """Go on from the committed state that a process starts from; what is later was undone."""
         if position[3] > max(self._step, 0) or last_row > self._row:
             raise Violation(f"{NAME}: the frontier is at step {position[3]}, and no commit went beyond {self._step}")
-        self._position, self._step, self._row = position[:3], position[3], last_row
+        self._position, self._step, self._row = _order(position[:3], position[4]), position[3], last_row
         self._pages = {page: step for page, step in self._pages.items() if step <= self._step}
 
     def inserting(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
@@ -49,10 +52,17 @@ class Pages:
                     raise Violation(f"{NAME}: page {page} of listing {listing}")
                 self._pages[listing, page] = self._step + 1
         elif "INTO position" in sql:
-            self._moved(rows[0])
+            self._moving = rows[0]
+        elif "INTO totals" in sql:
+            self._moved(self._moving, msgspec.json.decode(rows[0][1]).get("level_row", 0))
 
-    def _moved(self, row: Sequence[Any]) -> None:
-        position, step = tuple(row[1:4]), row[4]  # the first is the key, the last a checksum
+    def _moved(self, row: Sequence[Any], level_row: int) -> None:
+        position, step = _order(row[1:4], level_row), row[4]  # the first is the key, the last a checksum
         if step < self._step or position < self._position:
             raise Violation(f"{NAME}: the position went back from {self._position}, step {self._step}, to {tuple(row)}")
         self._position, self._step = position, step
+
+
+def _order(position: Sequence[int], level_row: int) -> tuple[int, ...]:
+    """Return what never goes back: a level is read once more when it is closed, and then what follows on it."""
+    return (level_row, int(position[0] > level_row), *position)
