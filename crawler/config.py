@@ -159,7 +159,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 _SENTENCES: Mapping[str, str] = {"crawl.workers": "must be a whole number from 1 to 1000"}
 _SECTION_SENTENCES: Mapping[str, str] = {
     "contact": "must be plain ASCII text on one line",
-    "requests_per_second": 'must be a number above 0, or "auto"',
+    "requests_per_second": 'must be a number from 0.001 to 1000000, or "auto"',
 }
 _IDENTITY = (
     "crawl.sources",

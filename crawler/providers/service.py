@@ -16,7 +16,8 @@ from crawler.providers.soundcloud_fields import Keep
 
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0, le=1e9)]
-Rate = Annotated[float, Meta(gt=0, le=1e6)]
+Rate = Annotated[float, Meta(ge=0.001, le=1e6)]
+"""Requests a second: at least one in 17 minutes, because what is slower looks like a crawl that hangs."""
 Auto = Literal["auto"]
 Variable = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 HeaderText = Annotated[str, Meta(pattern="^[ -~]+$")]
