@@ -25,15 +25,15 @@ def status(run: Path) -> dict[str, Any]:
     are still to be read, `waiting` those set aside with a date, `parked` those given up until the next start.
     `rates` holds the rate in force by source and by lane ("all", or a family of endpoints with a limit of its own).
     `budgets` holds what is left of those that are set, by their key. `frontier_by_depth` counts nodes that wait to be
-    expanded. `state` is "running", "finished" or "stopped". Raises `ConfigError` when there is no run, `StorageError`
-    when it cannot be read.
+    expanded. `state` is "running", "finished" or "stopped": then the next start has something to do. Raises
+    `ConfigError` when there is no run, `StorageError` when it cannot be read.
     """
     state = read_state(run / "frontier.sqlite")
     totals, listings, meta = state["totals"], state["listings"], state["meta"]
     fresh, frontier_by_depth = _fresh(state, _config(run))
     pending = fresh + listings.get("open", 0)
-    waiting = listings.get("waiting", 0)
-    stopped = "stopped" if pending or waiting or not totals else "finished"
+    waiting, parked = listings.get("waiting", 0), listings.get("parked", 0)
+    stopped = "stopped" if pending or waiting or parked or not totals else "finished"
     return {
         "state": "running" if holder(run / LOCK) else stopped,
         **{name: _positive(totals.get(name, {})) for name in ("nodes", "edges", "lists", "records")},
@@ -43,7 +43,7 @@ def status(run: Path) -> dict[str, Any]:
         "bugs": totals.get("bugs", 0),
         "pending": pending,
         "waiting": waiting,
-        "parked": listings.get("parked", 0),
+        "parked": parked,
         **{name: totals.get(name, 0) for name in ("requests", "retries", "pages", "skipped", "hidden", "unread")},
         "rates": _rates(totals),
         "duplicates": totals.get("duplicates", 0),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from crawler.config import Config, dumps, with_overrides
 from crawler.dataset.reader import records
 from crawler.dataset.status import status
 from crawler.engine.run import Run
@@ -13,6 +14,7 @@ from crawler.engine.worker import Source
 from crawler.log import open_log
 from crawler.model import Item, Page, Response, Task
 from crawler.transport.gate import Gate
+from tests.dataset.runs import RELATIONS
 from tests.engine.toy import StillClock, ToyClient, ToyProvider, World, settings
 
 
@@ -58,14 +60,17 @@ async def test_a_bug_that_stays_costs_one_list_and_is_counted(tmp_path: Path) ->
     assert [(line["relation"], line["id"], line["reason"]) for line in failed] == [
         ("followers", 5, "a bug of the crawler: KeyError: 'nobody thought of this'")
     ]
+    (tmp_path / "config.toml").write_text(dumps(with_overrides(Config(), RELATIONS)), encoding="utf-8")
     found = status(tmp_path)
     assert (found["bugs"], found["parked"], found["lists"]["failed"]) == (1, 1, 1)
+    assert (found["state"], found["pending"], found["waiting"]) == ("stopped", 0, 0)
     (kept,) = (tmp_path / "unreadable").glob("*.body")
     assert kept.read_bytes().startswith(b'{"rows":')
     assert "nobody thought of this" in kept.with_suffix(".txt").read_text()
     assert (await crawl(tmp_path, 0, sets_bugs_aside=True)).finished
     assert status(tmp_path)["lists"] == {"complete": 41}
     assert status(tmp_path)["bugs"] == 0
+    assert status(tmp_path)["state"] == "finished"
 
 
 async def test_a_bug_that_passes_costs_nothing(tmp_path: Path) -> None:
