@@ -35,6 +35,8 @@ AWAY_AFTER = 3
 AWAY_SECONDS = 2.0
 AWAY_LONGEST_SECONDS = 30.0
 _JITTER = 0.1
+_RECALLED_SECONDS = 3600.0
+"""The longest pause that is believed of a run which did not keep how long its pause was."""
 
 Outcome = Literal["granted", "failed", "lost", "unreached", "silent", "unsent"]
 """What became of a request that entered: answered; answered with 5xx; sent, and no answer came; never arrived there;
@@ -235,6 +237,7 @@ class Gate:
             name: {
                 **msgspec.to_builtins(paces.learned_from(lane.pace)),
                 "paused_until": epoch_seconds + lane.door.until - now if lane.door.until > now else None,
+                "pause_seconds": max(0.0, lane.door.until - now),
             }
             for name, lane in self._named()
         }
@@ -249,7 +252,8 @@ class Gate:
             paces.recall(lane.pace, msgspec.convert(values, Learned), now)
             until = values.get("paused_until")
             if until is not None and until > epoch_seconds:
-                lane.door.until = now + until - epoch_seconds
+                # A date that was set back must not make a minute a day: no more is left than was left then.
+                lane.door.until = now + min(until - epoch_seconds, values.get("pause_seconds", _RECALLED_SECONDS))
                 self.reason = "an earlier start was told to wait"
 
     def slept(self, seconds: float) -> None:

@@ -281,6 +281,20 @@ def test_a_pause_outlives_its_process() -> None:
     run(main())
 
 
+def test_a_date_that_was_set_back_makes_no_pause_longer() -> None:
+    """A minute's pause is at most a minute for the next start, though the computer's date is a day earlier by then."""
+
+    async def main() -> None:
+        gate = Gate()
+        gate.pause(60, family=ONE, sent_at_seconds=gate.time(), named=True)
+        remembered = json.loads(json.dumps(gate.learned(1e9)))
+        later = Gate()
+        later.recall(remembered, 1e9 - 86_400)
+        assert 0 < later.pause_left(ONE) <= 67
+
+    run(main())
+
+
 def test_a_network_that_is_away_is_waited_for() -> None:
     """Three requests that do not arrive shut the door for all; one at a time tries, until one arrives."""
 
