@@ -11,6 +11,7 @@
         Gone                  a fact: the node does not exist               404, 410
         Denied                a fact: the node may not be read              403 with an empty body, private
         BadPage               an answer nobody understands                  its body is kept
+          Removed             asked a few times, and at the next start      405: there is no such endpoint any more
       Spent                   nobody: stop until its date                   budgets and quotas  exit 3
       StorageError            nobody: stop; the next start recovers         exit 5
 
@@ -87,6 +88,10 @@ class Denied(ProviderError):  # noqa: N818
 
 class BadPage(ProviderError):  # noqa: N818
     """The answer is neither a page nor a known failure; it never becomes records with holes, nor an end of list."""
+
+
+class Removed(BadPage):
+    """The service has no such endpoint (any more): a gap of ours, for which it is not worth waiting for hours."""
 
 
 class Spent(CrawlerError):  # noqa: N818

@@ -3,6 +3,7 @@
     failure                  tries in place             then                                      after two hours
     Transient, BadPage       2, after about 1 s, 4 s    set aside: 30 s, or an eighth of the      finished, "failed"
                              (none after a set-aside)   time it has been failing for
+    Removed                  2, as above                finished, "failed": every list of its kind would wait in vain
     Unreached                any number, each after about 1 s; the gate waits for the network, and nothing is counted
     Throttled                any number, after a pause that all workers share; never the page's fault
     Resting                  as Transient, but nothing is sent: its family of endpoints fails (`policy.breaker`)
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from crawler.errors import Denied, Gone, ProviderError, Refused, Throttled, Unreached
+from crawler.errors import Denied, Gone, ProviderError, Refused, Removed, Throttled, Unreached
 from crawler.model import Verdict
 
 IN_PLACE_SECONDS = (1.0, 4.0)
@@ -104,7 +105,7 @@ def decide(
 def _later(error: ProviderError, tries: int, set_asides: int, jitter: float) -> Decision:
     if not set_asides and tries < len(IN_PLACE_SECONDS):
         return Again(_spread(IN_PLACE_SECONDS[tries], jitter))
-    if set_asides < len(SET_ASIDES_SECONDS):
+    if set_asides < len(SET_ASIDES_SECONDS) and not isinstance(error, Removed):
         return SetAside(_spread(SET_ASIDES_SECONDS[set_asides], jitter))
     return Finish("failed", f"{type(error).__name__}: {error}")
 

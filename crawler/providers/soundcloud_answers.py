@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from crawler.errors import BadPage, Denied, Gone, ProviderError, Refused, Throttled, Transient
+from crawler.errors import BadPage, Denied, Gone, ProviderError, Refused, Removed, Throttled, Transient
 from crawler.model import Response
 from crawler.providers.dates import epoch_seconds
 
@@ -47,7 +47,7 @@ RULES: tuple[Rule, ...] = (
     _rule(404, Transient, "the edge answers for the API", "edge", last=410),  # says nothing about the node
     _rule(404, Gone, "there is no such node"),
     _rule(410, Gone, "there is no such node any more"),
-    _rule(405, BadPage, "the endpoint was removed"),  # as /me/recommended/tracks: a gap of ours, no fact about the node
+    _rule(405, Removed, "the endpoint was removed"),  # as /me/recommended/tracks: a gap of ours, no fact about the node
     _rule(408, Transient, "the request timed out"),
     _rule(429, Throttled, "too many requests"),
     _rule(451, Denied, "the node may not be shown for legal reasons"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.errors import BadPage, Denied, Gone, ProviderError, Refused, Throttled, Transient
+from crawler.errors import BadPage, Denied, Gone, ProviderError, Refused, Removed, Throttled, Transient
 from crawler.policy.retry import SET_ASIDES_SECONDS, Again, Finish, Pause, SetAside, Stop, decide
 
 jitters = st.floats(0, 1, exclude_max=True)
@@ -32,6 +32,12 @@ def test_no_storm_keeps_a_list_for_much_longer_than_it_lasts() -> None:
 def test_what_comes_back_is_asked_once() -> None:
     """A page that comes back from a set-aside and fails is set aside again at once."""
     assert isinstance(decide(Transient("x"), 0, 1, 0.5), SetAside)
+
+
+def test_a_removed_endpoint_is_not_waited_for() -> None:
+    """A list of which there is no endpoint any more costs three requests a start, not forty in two hours."""
+    assert [decide(Removed("x"), tries, 0, 0.5) for tries in (0, 1)] == [Again(1.0), Again(4.0)]
+    assert decide(Removed("x"), 2, 0, 0.5) == Finish("failed", "Removed: x")
 
 
 def test_facts_end_a_listing() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crawler.errors import BadPage, Denied, Gone, ProviderError, Refused, Throttled, Transient
+from crawler.errors import BadPage, Denied, Gone, ProviderError, Refused, Removed, Throttled, Transient
 from crawler.model import NodeId, Response, Task
 from crawler.providers.soundcloud import SoundCloud
 
@@ -38,7 +38,7 @@ ANSWERS = [
     (404, b"", {}, Gone),
     (404, BLOCKED, HTML, Transient),
     (410, b"", {}, Gone),
-    (405, b"", {}, BadPage),
+    (405, b"", {}, Removed),
     (408, b"", {}, Transient),
     (451, b"", {}, Denied),
     (500, b"", {}, Transient),
