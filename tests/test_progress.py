@@ -5,11 +5,13 @@ import io
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
 from rich.console import Console
 
+from crawler.engine.observer import Observer
 from crawler.engine.progress import WIDTH_COLUMNS, Display, Snapshot, clock_text, plain_line, summary, table, tell
 
 BUSY = Snapshot(
@@ -192,3 +194,18 @@ def test_an_answer_that_nobody_reads_is_no_failure(capfd: pytest.CaptureFixture[
         tell("Done.")
         tell("Really.")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "dates, state",
+    [((), "running"), ((0.0, 2e9), "running"), ((1.8e9,), "waiting until 2027-01-15T08:00:00Z for lists that failed")],
+)
+def test_nobody_waits_for_a_date_that_has_come(dates: tuple[float, ...], state: str) -> None:
+    """A list of an earlier start that is tried at once, which has the date 0, is not waited for until 1970."""
+    waiting = [(date, number, None) for number, date in enumerate(dates)]
+    feeder, sequencer = SimpleNamespace(drain_reason=None, outstanding=0), SimpleNamespace(waiting=waiting)
+    run, clock = SimpleNamespace(feeder=feeder, sequencer=sequencer), SimpleNamespace(epoch_seconds=lambda: 1.7e9)
+    observer = Observer.__new__(Observer)
+    observer._run, observer._clock, observer._gates = run, clock, {}  # type: ignore[assignment]
+    observer._watch = SimpleNamespace(state="")
+    assert observer._state() == state

@@ -126,9 +126,10 @@ class Observer:
             if gate.away:
                 return gate.state
             if gate.pause_left_seconds > 0:
-                until = iso(self._clock.epoch_seconds() + gate.pause_left_seconds)
-                return f"paused until {until} because {gate.reason}"
-        if run.sequencer.waiting and not run.feeder.outstanding:
-            return f"waiting until {iso(run.sequencer.waiting[0][0])} for lists that failed"
+                end = iso(self._clock.epoch_seconds() + gate.pause_left_seconds)
+                return f"paused until {end} because {gate.reason}"
+        until = run.sequencer.waiting[0][0] if run.sequencer.waiting else 0.0
+        if until > self._clock.epoch_seconds() and not run.feeder.outstanding:
+            return f"waiting until {iso(until)} for lists that failed"
         news = [self._watch.state, *(gate.state for gate in self._gates.values())]
         return ", ".join(["running", *filter(None, news)])
