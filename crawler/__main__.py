@@ -15,7 +15,12 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.stderr.write("crawler: stopped; give the same command again to go on\n")
         sys.exit(3)
-    cli.main()
+    try:
+        cli.main()
+    finally:
+        # All is said: a second Ctrl-C while the interpreter goes down must not change how it ended.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

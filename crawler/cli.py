@@ -29,6 +29,8 @@ EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_STOPPED = 3
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_WAY = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+"""What looking for a file may end with, before anything is opened: afterwards the disk has sentences of its own."""
 
 _LIMITS = ("max_depth", "max_nodes", "max_requests", "max_seconds", "max_pages_per_list", "workers", "strategy")
 _RUN = click.Path(file_okay=False, path_type=Path)
@@ -355,6 +357,8 @@ def _failure(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return f"{error.strerror}: could not write the answer", StorageError.exit_code
+    if isinstance(error, OSError) and error.errno in _NO_WAY and error.filename:
+        return f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}", EXIT_USAGE
     return _bug(error), EXIT_BUG
 
 

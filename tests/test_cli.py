@@ -305,6 +305,31 @@ def test_what_an_encoding_lacks_is_still_said(tmp_path: Path) -> None:
     assert b"\\u2665 is no run folder" in told.stderr
 
 
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_after_the_end_changes_nothing(number: str) -> None:
+    """A second Ctrl-C that comes when all is done, while the interpreter goes down, does not change the exit code."""
+    program = f"""
+import atexit, os, signal, sys
+atexit.register(lambda: os.kill(os.getpid(), signal.{number}))
+sys.argv = ["crawler", "status", "nowhere"]
+from crawler.__main__ import main
+main()
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False)
+    assert told.returncode == 2
+    assert told.stderr == b"crawler: nowhere is no run folder: it has no frontier.sqlite\n"
+
+
+@pytest.mark.parametrize("command", [["crawl", "--seed", "1"], ["status"], ["verify"], ["recheck"]])
+def test_a_folder_that_cannot_be_looked_at_is_no_bug(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that is too long, or a folder without permission, is one sentence, and nothing is made."""
+    assert run(command[0], str(tmp_path / ("x" * 300)), *command[1:]) == 2
+    assert "cannot be used: File name too long\n" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_answer_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     """A full disk behind a redirection is no bug."""
     if not Path("/dev/full").exists():
