@@ -83,7 +83,8 @@ class Ticket:
 class DayBudget:
     """At most `allowed` requests in any 24 hours; `what` names the limit.
 
-    As many are booked at once as wait for one, so that a kill leaves no more in doubt than were about to be sent.
+    As many are booked at once as wait for one, so that a kill leaves no more in doubt than were about to be sent. One
+    thread books at a time (`_guard`), while others take and give back (`_counting`, held for a moment).
     """
 
     def __init__(self, vault: Vault, allowed: int, what: str) -> None:
@@ -97,17 +98,20 @@ class DayBudget:
         self._refused_at = float("-inf")
         self._lock = asyncio.Lock()
         self._guard = threading.RLock()
+        self._counting = threading.Lock()
 
     def take(self) -> bool:
         """Take one of the requests that are booked; False when none is: `reserve`, then try again."""
-        if self._booked <= 0 or self._now() - self._booked_at > _USABLE_SECONDS:
-            return False
-        self._booked -= 1
-        return True
+        with self._counting:
+            if self._booked <= 0 or self._now() - self._booked_at > _USABLE_SECONDS:
+                return False
+            self._booked -= 1
+            return True
 
     def give_back(self) -> None:
         """Put back one that was taken and surely did not reach the service."""
-        self._booked += 1
+        with self._counting:
+            self._booked += 1
 
     async def reserve(self) -> None:
         """Book more. Raises `Spent`, with the date when the day has room again."""
@@ -137,14 +141,18 @@ class DayBudget:
         with self._guard:
             self.close()
             granted = self._vault.reserve(requests, self._allowed)
-            self._booked, self._name, self._booked_at = granted.requests, granted.name, self._now()
+            if granted.requests:  # else what others hold, and may give back, is of the booking before
+                with self._counting:
+                    self._name, self._booked_at = granted.name, self._now()
+                    self._booked += granted.requests
             self._until_epoch_seconds = granted.until_epoch_seconds
             self._refused_at = float("-inf") if granted.requests else self._now()
 
     def close(self) -> None:
         """Give back what is booked and was not used."""
         with self._guard:
-            unused, self._booked = self._booked, 0
+            with self._counting:
+                unused, self._booked = self._booked, 0
             if unused:
                 self._vault.give_back(unused, self._name)
 

@@ -17,7 +17,7 @@ from crawler.sandbox.reply import read_call
 from crawler.sandbox.tokens import Tokens
 from crawler.transport.allowance import DayBudget
 from crawler.transport.credentials import TokenOwner
-from crawler.transport.vault import Vault, open_vault
+from crawler.transport.vault import Granted, Vault, open_vault
 
 from .virtual import FakeClock, run
 
@@ -293,5 +293,45 @@ def test_what_was_booked_and_not_sent_is_given_back_or_counts(vault: Vault) -> N
         ordinary.give_back()
         assert ordinary.take()
         assert vault.peek(10).left == 6
+
+    run(main())
+
+
+def test_what_is_given_back_after_the_day_was_spent_is_there_for_the_next_start(vault: Vault, clock: Computer) -> None:
+    """Others may hold requests when one is told that none is left; what they did not send is not lost for a day."""
+
+    async def main() -> None:
+        vault.time()
+        clock.seconds += 3600
+        budget = DayBudget(vault, 3, "requests_per_day")
+        for _ in range(3):
+            await budget.reserve()
+            assert budget.take()
+        with pytest.raises(Spent):
+            await budget.reserve()
+        budget.give_back()
+        budget.give_back()
+        budget.close()
+        assert vault.peek(3).left == 2
+
+    run(main())
+
+
+def test_what_is_given_back_while_more_is_booked_counts(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread books while requests come back in the loop: the booking does not overwrite them."""
+
+    async def main() -> None:
+        budget, reserve = DayBudget(vault, 10, "requests_per_day"), Vault.reserve
+        await budget.reserve()
+        assert budget.take()
+
+        def booked_meanwhile(self: Vault, requests: int, allowed: int) -> Granted:
+            granted = reserve(self, requests, allowed)
+            budget.give_back()
+            return granted
+
+        monkeypatch.setattr(Vault, "reserve", booked_meanwhile)
+        await budget.reserve()
+        assert [budget.take() for _ in range(3)] == [True, True, False]
 
     run(main())
