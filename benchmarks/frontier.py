@@ -36,7 +36,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from crawler import app
+from crawler import app, memory
 from crawler.clock import SystemClock
 from crawler.engine.ledger import Entry
 from crawler.engine.run import Run, Settings
@@ -363,6 +363,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--measure"]:
         folder, nodes, spread, seconds, spawned_at = sys.argv[2:]
         start = measured(Path(folder), int(nodes), spread, float(seconds), float(spawned_at))  # type: ignore[arg-type]
+        memory.own_process()  # as the command does
         print(msgspec.json.encode(app.in_loop(start)).decode(), flush=True)
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

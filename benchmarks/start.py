@@ -124,7 +124,7 @@ def listings(chance: np.random.Generator) -> Iterator[Any]:
 def start(folder: Path, spawned_at: float) -> None:
     """Start the run and print what the first request saw; runs in a process of its own."""
     import crawler.cli
-    from crawler import app
+    from crawler import app, memory
     from crawler.clock import SystemClock
     from crawler.config import Config
     from crawler.engine.run import Run
@@ -158,6 +158,7 @@ def start(folder: Path, spawned_at: float) -> None:
             run.seed([Item("user", 1, 1, "id", None)], "soundcloud", provider.name)
             await run.crawl()
 
+    memory.own_process()  # as the command does
     app.in_loop(main())
 
 

@@ -11,10 +11,11 @@ def main() -> NoReturn:
     """Run the command line; a signal that comes while it is still being imported is told like a later one."""
     try:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        from crawler import cli
+        from crawler import cli, memory
     except KeyboardInterrupt:
         sys.stderr.write("crawler: stopped; give the same command again to go on\n")
         sys.exit(3)
+    memory.own_process()
     try:
         cli.main()
     finally:

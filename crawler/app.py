@@ -6,7 +6,6 @@ Everything that can be wrong with what the operator gave is found before anythin
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
 import sys
@@ -40,7 +39,6 @@ from crawler.errors import ConfigError, CrawlerError, ProviderError, Refused, Sp
 from crawler.frontier.lock import hold
 from crawler.frontier.store import Frontier
 from crawler.log import Log, open_log
-from crawler.memory import keep_together
 from crawler.model import Item, NodeId, Task
 from crawler.providers import chartmetric, registry
 from crawler.providers.soundcloud import empty_data
@@ -57,10 +55,6 @@ EXIT_STOPPED = 3
 SEEDS_FOLDER = Path("seeds")
 _OWN_FILES = ("frontier.sqlite", "config.toml", "lock")
 _Result = TypeVar("_Result")
-
-
-_COLLECTED_AFTER = (20_000, 20, 50)
-"""Objects, collections of the young, and of these, between two collections of cycles."""
 
 
 class Plan(Struct, frozen=True):
@@ -382,10 +376,6 @@ async def _resolve_one(source: Source, seed: Seed) -> tuple[str, str | None, str
 
 def in_loop(main: Coroutine[Any, Any, _Result]) -> _Result:
     """Run a coroutine to its end on the fastest loop there is."""
-    # A page leaves next to no cycles behind, and what was imported stays: looking through both costs 2 % of a crawl.
-    gc.freeze()
-    gc.set_threshold(*_COLLECTED_AFTER)
-    keep_together()
     try:
         import uvloop
     except ImportError:

@@ -23,7 +23,8 @@ class Feeder:
     """
 
     def __init__(self, backlog: Backlog, window: int, long_list_pages: int, requests_left: Callable[[], float]) -> None:
-        self.ready: asyncio.Queue[Flight] = asyncio.Queue()
+        self._ready: asyncio.PriorityQueue[tuple[int, Flight]] = asyncio.PriorityQueue()
+        self._dispatched = 0
         self.outstanding = 0
         self.holding: Counter[int] = Counter()
         self.drain_reason: str | None = None
@@ -79,6 +80,8 @@ class Feeder:
         if flight.dispatched:
             return
         flight.dispatched = True
+        self._dispatched += 1
+        flight.number = self._dispatched
         self.outstanding += 1
         if self.drain_reason is not None:
             flight.land(Unsent(self.drain_reason))
@@ -86,15 +89,26 @@ class Feeder:
             flight.land(skipped)
         else:
             self._airborne.add(flight)
-            self.ready.put_nowait(flight)
+            self.offer(flight)
+
+    def offer(self, flight: Flight) -> None:
+        """Put a page before the workers, also one that is asked for again: what is wanted soonest goes first.
+
+        Behind all that were dispatched meanwhile it would keep them from being committed.
+        """
+        self._ready.put_nowait((flight.number, flight))
+
+    async def ready(self) -> Flight:
+        """Return the page to be asked for next, once there is one."""
+        return (await self._ready.get())[1]
 
     def drain(self, reason: str, grace_seconds: float) -> None:
         """Ask for nothing more: what is not sent lands unsent now, what has not answered lands so after the grace."""
         if self.drain_reason is not None:
             return
         self.drain_reason = reason
-        while not self.ready.empty():
-            self.ready.get_nowait().land(Unsent(reason))
+        while not self._ready.empty():
+            self._ready.get_nowait()[1].land(Unsent(reason))
         asyncio.get_running_loop().call_later(grace_seconds, self._give_up)
 
     async def settled(self) -> None:

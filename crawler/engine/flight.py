@@ -79,7 +79,8 @@ class Flight:
     """`after` is where the log is read on once this page is applied; None for a listing that takes a further turn.
 
     `tries` counts requests that failed and were repeated in place, `pauses` those that were told to wait, `bugs`
-    answers on which our own code failed, `rests` how often it was not sent because its family rested.
+    answers on which our own code failed, `rests` how often it was not sent because its family rested. `number` counts
+    the pages that were dispatched: the lower, the sooner it is wanted.
     """
 
     listing: Listing
@@ -89,6 +90,7 @@ class Flight:
     bugs: int = 0
     rests: int = 0
     dispatched: bool = False
+    number: int = 0
     outcome: asyncio.Future[Outcome] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property

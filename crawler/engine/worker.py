@@ -130,7 +130,7 @@ class Crew:
     async def work(self) -> None:
         """Serve flights for ever; cancelled when the crawl ends."""
         while True:
-            flight = await self._feeder.ready.get()
+            flight = await self._feeder.ready()
             try:
                 await self._fly(flight)
             except Exception as bug:  # noqa: BLE001 - whoever waits for the page raises it
@@ -270,4 +270,4 @@ class Crew:
         if self._feeder.drain_reason is not None:
             flight.land(Unsent(self._feeder.drain_reason))
         else:
-            self._feeder.ready.put_nowait(flight)
+            self._feeder.offer(flight)

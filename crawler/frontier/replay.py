@@ -22,13 +22,13 @@ def replay(known: Known, rows: Sequence[LogRow]) -> None:
     """Take in rows of the log, in the order of the log."""
     by_kind: dict[tuple[str, str], list[LogRow]] = {}
     for row in rows:
-        if row.form == "int64":
-            by_kind.setdefault((row.network, row.kind), []).append(row)
-        else:
-            known.replay(
-                Run(row.network, row.kind, row.depth, row.via, row.detail, bool(row.fresh), unpack(row.form, row.ids))
-            )
+        by_kind.setdefault((row.network, row.kind), []).append(row)
     for (network, name), some in by_kind.items():
+        if any(row.form != "int64" for row in some):
+            # Texts, or both: rows that tell of the same node must stay in order.
+            for row in some:
+                known.replay(_run(row))
+            continue
         kind = known.kind(network, name)
         kind.known.update_words(_ids([row for row in some if row.fresh]))
         if poor := [row for row in some if row.fresh and row.detail != RICHEST]:
@@ -36,6 +36,10 @@ def replay(known: Known, rows: Sequence[LogRow]) -> None:
         late = [row for row in some if not row.fresh]
         if late:
             _regroup(kind, late)
+
+
+def _run(row: LogRow) -> Run:
+    return Run(row.network, row.kind, row.depth, row.via, row.detail, bool(row.fresh), unpack(row.form, row.ids))
 
 
 def _group(kind: Kind, rows: Sequence[LogRow]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.errors import Transient
+from crawler.errors import Throttled, Transient
 from crawler.policy import order
 from tests.engine.test_run import everything, records
 from tests.engine.toy import PAGE_ROWS, ToyClient, World, crawl, settings
@@ -43,6 +43,24 @@ async def test_depths_are_exact_when_no_list_is_long(tmp_path: Path) -> None:
     await crawl(tmp_path / "run", ToyClient(world, 3), [7], settings(long_list_pages=10_000))
     nodes = records(tmp_path / "run", "nodes")
     assert {(node["kind"], node["id"]): node["depth"] for node in nodes} == world.depths(7)
+
+
+async def test_what_was_refused_is_asked_for_before_what_is_wanted_later(tmp_path: Path) -> None:
+    """A page that is told to wait is the next one to be asked for: all that are committed after it wait for it."""
+    client = ToyClient(hub_world(), 1)
+
+    def trouble(url: str, times: int) -> None:
+        if times == 1 and len(client.asked) % 10 == 0:
+            refused.append(url)
+            raise Throttled("busy")
+
+    refused: list[str] = []
+    client.trouble = trouble
+    assert (await crawl(tmp_path / "run", client, [0, 1], settings(workers=1))).finished
+    assert len(refused) > 10
+    for url in refused:
+        first = client.asked.index(url)
+        assert client.asked[first + 1] == url
 
 
 async def test_what_fails_twice_keeps_its_place(tmp_path: Path) -> None:
