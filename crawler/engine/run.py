@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -42,7 +41,7 @@ from crawler.shards.writer import Compression, Shard, ShardWriter
 UNREADABLE_MAX = 1000
 """How many answers that nobody understands are kept in a start."""
 
-_REPLAY_ROWS = 32768
+_REPLAY_ROWS = 8192
 _AHEAD_WINDOWS = 4
 """Without a budget so many windows are reserved ahead, so that nobody ever waits; with one, a request for each worker
 and one for a token: a kill costs no more."""
@@ -280,18 +279,12 @@ class Run:
     async def _replay(self, known: Known, start: Start) -> None:
         """Rebuild what is known from the log."""
         known.expect(start.totals.get("nodes", {}))
-        row, under_way = 0, None
-        # Sorting takes as long as reading, and does not need the interpreter's lock: two cores are used.
-        with ThreadPoolExecutor(1) as aside:
-            while rows := await self.frontier.log(row + 1, _REPLAY_ROWS):
-                if under_way is not None:
-                    under_way.result()
-                under_way = aside.submit(replay, known, [row for row in rows if not row.kind.endswith(NOTES)])
-                self.backlog.replayed(rows, start.position)
-                row = rows[-1].row
-                del rows  # or another chunk of many megabytes would be there at once
-            if under_way is not None:
-                under_way.result()
+        row = 0
+        while rows := await self.frontier.log(row + 1, _REPLAY_ROWS):
+            replay(known, [row for row in rows if not row.kind.endswith(NOTES)])
+            self.backlog.replayed(rows, start.position)
+            row = rows[-1].row
+            del rows  # or two chunks of many megabytes would be there at once
         if row > _REPLAY_ROWS:
             give_back()
 

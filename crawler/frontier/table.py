@@ -161,8 +161,12 @@ class Table:
         self._widen(int(values.max(initial=0)))
         had: NDArray[np.int64] = np.zeros(len(numbers), np.int64)
         marks = self.marks(numbers)
-        # Numbers are sorted faster than places by their numbers.
-        order = (np.sort(marks << np.uint64(32) | np.arange(len(marks), dtype=np.uint64)) & _LOW).astype(np.int64)
+        if not values.any():
+            # Nothing is entered, so nothing need be sorted.
+            order = np.arange(len(marks))
+        else:
+            # Numbers are sorted faster than places by their numbers.
+            order = (np.sort(marks << np.uint64(32) | np.arange(len(marks), dtype=np.uint64)) & _LOW).astype(np.int64)
         for first in range(0, len(order), _BLOCK):
             block = order[first : first + _BLOCK]
             self._grow(len(block))
