@@ -41,7 +41,7 @@ from crawler.shards.writer import Compression, Shard, ShardWriter
 UNREADABLE_MAX = 1000
 """How many answers that nobody understands are kept in a start."""
 
-_REPLAY_ROWS = 8192
+_REPLAY_ROWS = 4096
 _AHEAD_WINDOWS = 4
 """Without a budget so many windows are reserved ahead, so that nobody ever waits; with one, a request for each worker
 and one for a token: a kill costs no more."""

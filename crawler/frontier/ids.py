@@ -21,6 +21,12 @@ Packed = tuple[str, bytes]
 
 TABLE_FROM = 200_000
 """From so many ids on a table takes less memory than a bitmap, where one that lies far from others takes 26 bytes."""
+
+SPARSE_SHARE = 0.03
+"""Of the numbers in its reach a bitmap holds so many at least, or a table finds them sooner and takes less memory."""
+
+_SAMPLE = 10_000
+_RUN_BITS = 16
 _BELOW = 1 << BITS
 
 
@@ -73,7 +79,7 @@ class KnownIds:
     """A set of ids that only grows, to millions: a page of them is looked up, and added, at once.
 
     Texts, numbers of 32 bits and more, and all numbers while there are few, are in an `IdSet` beside the table.
-    `expected` is how many numbers there are going to be, None while nobody knows.
+    `expected` is how many numbers there are going to be, if anybody knows.
     """
 
     __slots__ = ("_others", "_table", "_until_look", "expected")
@@ -136,10 +142,11 @@ class KnownIds:
 
     def update_words(self, words: Numbers) -> None:
         """Add many numbers."""
-        if self._table is None and self.expected is not None and self.expected >= TABLE_FROM:
-            self._tabulate(self.expected)
+        expected = self.expected or 0
+        if self._table is None and expected >= TABLE_FROM and len(words) >= _SAMPLE and _is_sparse(words, expected):
+            self._tabulate(expected)
         if self._table is None:
-            self._others.numbers.update(_array(words))
+            self._others.numbers.update(_array(np.sort(words)))
             self._look(len(words))
             return
         is_low = words < _BELOW
@@ -154,10 +161,11 @@ class KnownIds:
         self._until_look -= added
         if self._until_look > 0:
             return
-        low = self._others.numbers.rank(_BELOW - 1)
-        if low >= TABLE_FROM:
+        numbers = self._others.numbers
+        low = numbers.rank(_BELOW - 1)
+        if low >= TABLE_FROM and _is_sparse(np.array(list(numbers), np.uint64), low):
             self._tabulate(low)
-        self._until_look = max(TABLE_FROM - low, len(self._others.numbers))
+        self._until_look = max(TABLE_FROM - low, len(numbers))
 
     def _tabulate(self, expected: int) -> None:
         self._table = Table(expected)
@@ -213,6 +221,12 @@ def unpack(form: str, data: bytes) -> Sequence[Id]:
     if sys.byteorder == "big":
         values.byteswap()
     return values
+
+
+def _is_sparse(words: Numbers, expected: int) -> bool:
+    """Tell whether so many numbers, spread as these are, lie far apart."""
+    reach = len(np.unique(words[words < _BELOW] >> np.uint64(_RUN_BITS))) << _RUN_BITS
+    return expected < SPARSE_SHARE * reach
 
 
 def words_of(values: Sequence[Id]) -> Numbers | None:

@@ -24,6 +24,7 @@ def test_a_node_is_seen_when_it_is_new_and_whenever_it_is_fuller(
     """Over any pages of mixed details, a node gets a line exactly when its detail is more than all before it."""
     for module in (ids, poor):
         monkeypatch.setattr(module, "TABLE_FROM", table_from)
+    monkeypatch.setattr(ids, "SPARSE_SHARE", 1e9)
     known, best = Known(), dict[int, int]()
     for page in pages:
         items = [Item("user", identity, identity, detail, None) for identity, detail in page]

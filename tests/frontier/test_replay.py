@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import groupby
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,7 @@ from crawler.frontier.ids import IdSet, StoredIds, pack
 from crawler.frontier.known import Known
 from crawler.frontier.replay import replay
 from crawler.frontier.rows import LogRow, Run
-from crawler.model import DETAILS, Detail, Item
+from crawler.model import DETAILS, Item
 
 
 def story(seed: int, pages: int) -> tuple[Known, list[Run]]:
@@ -29,10 +30,10 @@ def story(seed: int, pages: int) -> tuple[Known, list[Run]]:
             runs += known.settle("s", "user", [chance.randrange(60)])
             continue
         items = [Item(kind, value, value, chance.choice(DETAILS), None) for value in some]
-        rows: dict[tuple[int, str, Detail, bool], list[int | str]] = {}
-        for item, at, by, fresh in known.sight("s", items, depth, via):
-            rows.setdefault((at, by, item.detail, fresh), []).append(item.id)
-        runs += [Run("s", kind, at, by, detail, fresh, told) for (at, by, detail, fresh), told in rows.items()]
+        sightings = known.sight("s", items, depth, via)
+        for head, group in groupby(sightings, lambda one: (one.depth, one.via, one.item.detail, one.fresh)):
+            at, by, detail, fresh = head
+            runs.append(Run("s", kind, at, by, detail, fresh, [one.item.id for one in group]))
     for number, run in enumerate(runs, 1):
         run.row = number
     return known, runs
@@ -66,6 +67,7 @@ def test_the_log_rebuilds_what_was_known(
     """Read in chunks of any size, or row by row, with tables and without, the log gives what the crawl knew."""
     for module in (ids, poor):
         monkeypatch.setattr(module, "TABLE_FROM", table_from)
+    monkeypatch.setattr(ids, "SPARSE_SHARE", 1e9)
     known, runs = story(seed, pages)
     slowly, quickly = Known(), Known()
     for run in runs:

@@ -126,6 +126,7 @@ def test_ids_of_every_form_are_known_with_and_without_a_table(
     """Small numbers, numbers beyond the table and texts are known exactly, before, while and after a table is made."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ids, "TABLE_FROM", table_from)
+        patch.setattr(ids, "SPARSE_SHARE", 1e9)
         known, truth = KnownIds(), set[Id]()
         known.expected = expected
         for page in pages:
@@ -137,6 +138,22 @@ def test_ids_of_every_form_are_known_with_and_without_a_table(
             truth.update(page)
             assert len(known) == len(truth)
             assert known.has(sorted(truth, key=str)) == [True] * len(truth)
+
+
+@pytest.mark.parametrize("step,is_table", [(7000, True), (3, False)])
+@pytest.mark.parametrize("expected", [None, 250_000])
+def test_ids_that_lie_close_stay_in_a_bitmap(expected: int | None, step: int, *, is_table: bool) -> None:
+    """A table is made of ids that lie far apart only, whether they come at once or page by page."""
+    known = KnownIds()
+    known.expected = expected
+    chance = np.random.default_rng(3)
+    words = (np.arange(250_000, dtype=np.uint64) * np.uint64(step))[chance.permutation(250_000)]
+    for part in np.array_split(words, 25 if expected else 2500):
+        known.update_words(part)
+    assert (known._table is not None) is is_table
+    assert len(known) == len(words)
+    assert all(known.has(words[:300].tolist()))
+    assert not any(known.has((words[:300] + np.uint64(1)).tolist()))
 
 
 @pytest.mark.slow
