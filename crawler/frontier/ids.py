@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import msgspec
 import numpy as np
@@ -25,7 +26,7 @@ TABLE_FROM = 200_000
 SPARSE_SHARE = 0.03
 """Of the numbers in its reach a bitmap holds so many at least, or a table finds them sooner and takes less memory."""
 
-_SAMPLE = 10_000
+_SAMPLE = 20_000
 _RUN_BITS = 16
 _BELOW = 1 << BITS
 
@@ -163,7 +164,8 @@ class KnownIds:
             return
         numbers = self._others.numbers
         low = numbers.rank(_BELOW - 1)
-        if low >= TABLE_FROM and _is_sparse(np.array(list(numbers), np.uint64), low):
+        lowest = np.array(list(islice(numbers, _SAMPLE)), np.uint64)
+        if low >= TABLE_FROM and _is_sparse(lowest, len(lowest)):
             self._tabulate(low)
         self._until_look = max(TABLE_FROM - low, len(numbers))
 
