@@ -189,9 +189,8 @@ class Endless:
         self.asked = 0
         self.ended: Counter[str] = Counter()
         self.is_closed = False
-        self.ready: Any = self
 
-    async def get(self) -> Page:
+    async def ready(self) -> Page:
         """Return a page: one that failed before, else a new one."""
         while True:
             if self._again:
@@ -201,7 +200,7 @@ class Endless:
                 return Page(Task(NodeId("soundcloud", "user", 1 + self.asked % 4), self._relation), self.ended)
             await asyncio.sleep(0.1)
 
-    def put_nowait(self, page: Page) -> None:
+    def offer(self, page: Page) -> None:
         """Take a page back that failed."""
         self._again.append(page)
 

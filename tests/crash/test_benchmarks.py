@@ -17,6 +17,13 @@ def printed(*command: str) -> str:
     return done.stdout
 
 
+def test_a_hidden_limit_can_be_measured() -> None:
+    """The workers still take pages from what stands in for the feeder, and get most of what the limit allows."""
+    row = printed("benchmarks/limits.py", "--only", "200 in 10 s").strip().splitlines()[-1].split("|")
+    assert row[1].strip() == "200 in 10 s, reset_time"
+    assert float(row[2].strip().rstrip("%")) > 50
+
+
 @pytest.mark.slow
 def test_a_start_can_be_measured() -> None:
     """A row for an empty frontier and one for a small one."""
