@@ -64,10 +64,6 @@ class Known:
         """Return how many nodes of a kind are known."""
         return len(self.kind(network, kind).known)
 
-    def contains(self, network: str, kind: str, value: Id) -> bool:
-        """Tell whether a node is known."""
-        return value in self.kind(network, kind).known
-
     def expect(self, nodes: Mapping[str, int]) -> None:
         """Make room, kind by kind, for so many nodes at once, as a start does that reads them from the log."""
         self._expected = dict(nodes)
